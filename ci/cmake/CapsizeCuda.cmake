@@ -1,0 +1,18 @@
+# CUDA is optional: found or left out, with one clear line.
+set(CAPSIZE_HAS_CUDA OFF)
+if(CAPSIZE_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    # CMake 3.25 does not know that nvcc 13 has C++20; tell it the flag.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    set(CAPSIZE_HAS_CUDA ON)
+  endif()
+endif()
+if(CAPSIZE_HAS_CUDA)
+  message(STATUS "capsize: CUDA ${CMAKE_CUDA_COMPILER_VERSION} found (${CMAKE_CUDA_COMPILER})")
+else()
+  message(STATUS "capsize: CUDA left out (no nvcc found, or CAPSIZE_CUDA=OFF); everything else is built")
+endif()

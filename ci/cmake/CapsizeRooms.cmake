@@ -1,0 +1,13 @@
+# capsize_room(NAME [FILES pattern...] [USES target...] [PUBLIC target...])
+#
+# One static library a room, `capsize_NAME` with the alias `capsize::NAME`. A new file in a room is
+# found by its pattern; no list has to be edited. USES is what the room may include: a room that
+# reaches for more does not link.
+function(capsize_room name)
+  cmake_parse_arguments(ROOM "" "" "FILES;USES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${ROOM_FILES})
+  add_library(capsize_${name} STATIC ${sources})
+  add_library(capsize::${name} ALIAS capsize_${name})
+  target_include_directories(capsize_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(capsize_${name} PUBLIC ${ROOM_USES} PRIVATE capsize::build_options)
+endfunction()
