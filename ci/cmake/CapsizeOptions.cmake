@@ -1,8 +1,11 @@
-# How everything is built: C++20, warnings are errors, one optimised build, ccache where it is there.
-option(CAPSIZE_TESTS "Build the tests" ON)
+# How everything is built: C++20, warnings are errors, ccache where it is there. The presets
+# (CMakePresets.json) set these options; a plain `cmake -B build` gets the values below.
+option(CAPSIZE_TESTS "Build the tests (GoogleTest, RapidCheck)" ON)
 option(CAPSIZE_BENCH "Build the benchmarks (Google Benchmark)" OFF)
 option(CAPSIZE_CUDA "Build the CUDA parts where a toolkit is found" ON)
-option(CAPSIZE_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(CAPSIZE_SANITIZE "Everything with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(CAPSIZE_SANITIZED_PROGRAM "A second, sanitized build of the program for tests/bad_input" OFF)
+option(CAPSIZE_UNITY "Compile test files in batches; OFF shows a missing #include" ON)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -14,20 +17,28 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 find_program(CAPSIZE_CCACHE ccache)
-if(CAPSIZE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${CAPSIZE_CCACHE})
+mark_as_advanced(CAPSIZE_CCACHE)
+if(CAPSIZE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CAPSIZE_CCACHE})
 endif()
+
+set(capsize_warnings
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Wimplicit-fallthrough -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # g++ 12 reports overlapping copies inside std::string's own operator+ (GCC bug 105651).
+  list(APPEND capsize_warnings -Wno-restrict)
+endif()
+set(capsize_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 add_library(capsize_build_options INTERFACE)
 add_library(capsize::build_options ALIAS capsize_build_options)
 target_compile_options(capsize_build_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-  -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough -Werror>)
+  "$<$<COMPILE_LANGUAGE:CXX>:${capsize_warnings}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings;-Xcompiler=-Wall,-Wextra,-Wshadow,-Werror>")
 if(CAPSIZE_SANITIZE)
+  # The sanitizers' checks confuse g++'s flow analysis of uninitialized values.
   target_compile_options(capsize_build_options INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    "$<$<COMPILE_LANGUAGE:CXX>:${capsize_sanitizers};-Wno-maybe-uninitialized>")
   target_link_options(capsize_build_options INTERFACE -fsanitize=address,undefined)
 endif()

@@ -1,13 +1,14 @@
-# capsize_room(NAME [FILES pattern...] [USES target...] [PUBLIC target...])
+# capsize_room(NAME FILES pattern... USES target... [GENERATED file...])
 #
 # One static library a room, `capsize_NAME` with the alias `capsize::NAME`. A new file in a room is
 # found by its pattern; no list has to be edited. USES is what the room may include: a room that
-# reaches for more does not link.
+# reaches for more does not link. The global property CAPSIZE_ROOMS lists all rooms.
 function(capsize_room name)
-  cmake_parse_arguments(ROOM "" "" "FILES;USES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "FILES;USES;GENERATED" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${ROOM_FILES})
-  add_library(capsize_${name} STATIC ${sources})
+  add_library(capsize_${name} STATIC ${sources} ${ROOM_GENERATED})
   add_library(capsize::${name} ALIAS capsize_${name})
   target_include_directories(capsize_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(capsize_${name} PUBLIC ${ROOM_USES} PRIVATE capsize::build_options)
+  set_property(GLOBAL APPEND PROPERTY CAPSIZE_ROOMS capsize_${name})
 endfunction()
