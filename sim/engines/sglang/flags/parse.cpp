@@ -8,6 +8,7 @@
 #include "sim/engines/sglang/flags/flags.hpp"
 #include "sim/engines/sglang/flags/hints.hpp"
 #include "sim/engines/sglang/flags/lookup.hpp"
+#include "sim/engines/sglang/flags/text.hpp"
 #include "sim/engines/sglang/flags/values.hpp"
 
 namespace capsize::sglang {
@@ -52,6 +53,10 @@ Refusal argument_error(const FlagRow& row, std::string_view message, std::string
 
 // argparse's _negative_number_matcher: such a word is an argument, as no option looks like one.
 bool looks_like_negative_number(std::string_view text) {
+  if (!is_ascii(text)) {
+    const std::string ascii = with_ascii_digits(text);
+    return is_ascii(ascii) && looks_like_negative_number(ascii);
+  }
   if (text.ends_with('\n')) text.remove_suffix(1);  // `$` in a pattern also stands before it
   text.remove_prefix(1);
   const std::size_t point = std::min(text.find('.'), text.size());
@@ -157,6 +162,7 @@ class Consumer {
     } else if (!extras_.empty()) {
       return tl::unexpected(unrecognized());
     }
+    if (dropped_dashes_) return tl::unexpected(std::move(*dropped_dashes_));
     return std::move(parsed_);
   }
 
@@ -195,7 +201,12 @@ class Consumer {
         return argument_error(row, "ignored explicit argument " + python_repr(item.value),
                               hint_for_ignored_value(row, given.name));
       }
-      if (auto refused = take_value(given, item.value, item.known)) return refused;
+      if (item.value == "--") {
+        if (row.arity == Arity::one && !dropped_dashes_)
+          dropped_dashes_ = refuse_dropped_dashes(given);
+      } else if (auto refused = take_value(given, item.value, item.known)) {
+        return refused;
+      }
     } else if (auto refused = take_arguments(given, i)) {
       return refused;
     }
@@ -234,6 +245,15 @@ class Consumer {
     auto text = refuse_value(*given.row, value);
     if (!text) return std::nullopt;
     return argument_error(*given.row, *text, hint_for_value(*given.row, value, release_));
+  }
+
+  // `--flag=--`: argparse drops the "--" from the arguments, also here where it is the value, and
+  // stores an empty list unchecked. That is no value any field can have, but what argparse itself
+  // refuses in the rest of the line is told first.
+  static Refusal refuse_dropped_dashes(const GivenFlag& given) {
+    return refusal("argparse.py::_get_values", std::nullopt,
+                   "the parser drops the value -- of " + std::string(given.name) +
+                       " and leaves an empty list; write a value");
   }
 
   MaybeRefusal take_action(GivenFlag given) {
@@ -310,6 +330,7 @@ class Consumer {
   EntryKind kind_;
   ParsedFlags parsed_;
   std::vector<Extra> extras_;
+  MaybeRefusal dropped_dashes_;
   bool after_concealed_ = false;
 };
 

@@ -27,6 +27,16 @@ constexpr std::array kEscaped = {
     Range{0x2028, 0x202f}, Range{0x205f, 0x206f}, Range{0x3000, 0x3000},   Range{0xd800, 0xf8ff},
     Range{0xfeff, 0xfeff}, Range{0xfff0, 0xfffb}, Range{0xe0000, 0x10ffff}};
 
+// The zeros of Unicode's decimal digits (category Nd); nine more follow each.
+constexpr std::array<std::uint32_t, 65> kZeros = {
+    0x660,   0x6f0,   0x7c0,   0x966,   0x9e6,   0xa66,   0xae6,   0xb66,   0xbe6,   0xc66,
+    0xce6,   0xd66,   0xde6,   0xe50,   0xed0,   0xf20,   0x1040,  0x1090,  0x17e0,  0x1810,
+    0x1946,  0x19d0,  0x1a80,  0x1a90,  0x1b50,  0x1bb0,  0x1c40,  0x1c50,  0xa620,  0xa8d0,
+    0xa900,  0xa9d0,  0xa9f0,  0xaa50,  0xabf0,  0xff10,  0x104a0, 0x10d30, 0x11066, 0x110f0,
+    0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950,
+    0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec,
+    0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0};
+
 template <std::size_t N>
 bool is_in(const std::array<Range, N>& ranges, std::uint32_t value) {
   return std::ranges::any_of(
@@ -76,6 +86,26 @@ std::string_view strip_blanks(std::string_view text) {
     text.remove_suffix(point.bytes);
   }
   return text;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+std::string with_ascii_digits(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const CodePoint point = first_code_point(text);
+    const auto* above = std::ranges::upper_bound(kZeros, point.value);
+    const std::uint32_t past = above == kZeros.begin() ? 10 : point.value - *(above - 1);
+    if (past < 10) {
+      out += static_cast<char>('0' + past);
+    } else {
+      out += text.substr(0, point.bytes);
+    }
+    text.remove_prefix(point.bytes);
+  }
+  return out;
 }
 
 std::string python_repr(std::string_view text) {

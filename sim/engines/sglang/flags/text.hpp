@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace capsize::sglang {
@@ -16,5 +17,10 @@ struct CodePoint {
 
 // text.strip(): the blanks of Unicode too, since a pasted line may hold a no-break space.
 [[nodiscard]] std::string_view strip_blanks(std::string_view text);
+
+// The same text with the decimal digits of other scripts (full-width ones come out of input
+// methods) as ASCII digits, as Python's number readers see it.
+[[nodiscard]] std::string with_ascii_digits(std::string_view text);
+[[nodiscard]] bool is_ascii(std::string_view text);
 
 }  // namespace capsize::sglang

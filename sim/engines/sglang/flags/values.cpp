@@ -92,6 +92,10 @@ std::optional<Suffixed> split_suffix(std::string_view text) {
 
 std::optional<std::string> refuse_suffixed_int(std::string_view value) {
   const std::string_view text = strip_blanks(value);
+  if (!is_ascii(text)) {
+    const std::string ascii = with_ascii_digits(text);
+    if (split_suffix(ascii) || is_python_int(ascii)) return refuse_suffixed_int(ascii);
+  }
   if (const auto split = split_suffix(text)) {
     if (split->suffix->decimals >= 0 || split->fraction.empty()) return std::nullopt;
     const std::string suffix(split->suffix->text);
@@ -149,13 +153,18 @@ std::optional<std::int64_t> suffixed_value(const Suffixed& split) {
 }  // namespace
 
 bool is_python_int(std::string_view text) {
-  const std::string_view digits = without_sign(strip_blanks(text));
+  if (!is_ascii(text = strip_blanks(text))) {
+    const std::string ascii = with_ascii_digits(text);
+    return is_ascii(ascii) && is_python_int(ascii);
+  }
+  const std::string_view digits = without_sign(text);
   if (digits.empty() || digit_run(digits) != digits.size()) return false;
   return std::ranges::count_if(digits, is_digit) <= static_cast<std::ptrdiff_t>(kMaxIntDigits);
 }
 
 std::string canonical_int(std::string_view text) {
-  text = strip_blanks(text);
+  const std::string ascii = with_ascii_digits(strip_blanks(text));
+  text = ascii;
   const bool negative = text.starts_with('-');
   std::string digits = without_underscores(without_sign(text));
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
@@ -163,7 +172,11 @@ std::string canonical_int(std::string_view text) {
 }
 
 bool is_python_float(std::string_view text) {
-  text = without_sign(strip_blanks(text));
+  if (!is_ascii(text = strip_blanks(text))) {
+    const std::string ascii = with_ascii_digits(text);
+    return is_ascii(ascii) && is_python_float(ascii);
+  }
+  text = without_sign(text);
   for (const std::string_view word : {"inf", "infinity", "nan"}) {
     if (equals_ignoring_case(text, word)) return true;
   }
@@ -202,7 +215,8 @@ std::optional<std::string> refuse_value(const FlagRow& row, std::string_view val
 }
 
 std::optional<std::int64_t> integer_of(const FlagRow& row, std::string_view value) {
-  const std::string_view text = strip_blanks(value);
+  const std::string ascii = with_ascii_digits(strip_blanks(value));
+  const std::string_view text = ascii;
   if (row.int_suffix) {
     if (const auto split = split_suffix(text)) return suffixed_value(*split);
   }
@@ -216,7 +230,7 @@ std::optional<std::int64_t> integer_of(const FlagRow& row, std::string_view valu
 
 std::optional<double> real_of(std::string_view value) {
   if (!is_python_float(value)) return std::nullopt;
-  const std::string text = without_underscores(strip_blanks(value));
+  const std::string text = without_underscores(with_ascii_digits(strip_blanks(value)));
   const std::string_view digits = without_sign(text);
   double number = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);

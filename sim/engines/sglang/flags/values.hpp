@@ -10,8 +10,7 @@
 
 namespace capsize::sglang {
 
-// int(text): blanks around it, a sign, digits with single underscores between them. Digits of
-// other scripts, which Python takes as well, are not known here.
+// int(text): blanks around it, a sign, digits (of any script) with single underscores between them.
 [[nodiscard]] bool is_python_int(std::string_view text);
 // The same number as str(int(text)) prints it. Only for a text that is_python_int() takes.
 [[nodiscard]] std::string canonical_int(std::string_view text);
