@@ -1,0 +1,37 @@
+#include "sim/engines/sglang/dispatch.hpp"
+
+#include <algorithm>
+
+#include "sim/units.hpp"
+
+namespace capsize::sglang {
+
+std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n) {
+  if (sizes.empty() || n > std::ranges::max(sizes)) return std::nullopt;
+  // The engine bisects whatever order the list has; std::lower_bound takes the same halves only
+  // for ascending lists, so Python's bisect_left is spelled out.
+  std::size_t low = 0;
+  std::size_t high = sizes.size();
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    if (sizes[middle] < n) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low == sizes.size()) return std::nullopt;  // past the end: the engine's own index error
+  return sizes[low];
+}
+
+std::optional<std::int64_t> exact_lookup(const SizeList& sizes, std::int64_t n) {
+  if (std::ranges::find(sizes, n) == sizes.end()) return std::nullopt;
+  return n;
+}
+
+std::int64_t padded_rows(const PaddingInput& in, std::int64_t rows) {
+  if (!in.mlp_sync) return rows;
+  return align_up(align_up(rows, in.attn_tp), in.attn_cp);
+}
+
+}  // namespace capsize::sglang

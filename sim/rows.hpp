@@ -1,0 +1,56 @@
+// Walks a StepPlan: which layout and how many rows every operation meets, and what it asks for so
+// that its rows can be split (its obligations). Knows no engine; the requirement of a step is the
+// conjunction of what its operations ask.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/step.hpp"
+
+namespace capsize {
+
+enum class ObligationKind : std::uint8_t {
+  equal,     // left = right
+  at_most,   // left <= bound
+  never,     // no count meets it (a layout that the operation cannot take)
+};
+
+// What one operation asks of n. `equal` compares two row counts; the reason says which.
+struct Obligation {
+  ObligationKind kind = ObligationKind::equal;
+  Expr left = {};
+  Expr right = {};
+  std::int64_t bound = 0;
+  std::string_view reason;  // "parts of the reduce-scatter differ between ranks"
+  std::int32_t block = 0;   // which layer block and operation asks
+  std::int32_t op = 0;
+  std::int32_t rank = 0;    // a rank that sees it
+};
+
+// What an operation meets, symbolically. Rows of rank r: rows_of(...).
+struct OpRows {
+  Layout layout_in;
+  Layout layout_out;
+  RankRows rows_in;
+  RankRows rows_out;
+};
+
+struct WalkedBlock {
+  std::vector<OpRows> ops;
+};
+
+struct WalkedStep {
+  std::vector<WalkedBlock> blocks;
+  std::vector<Obligation> obligations;  // in the order of the operations
+};
+
+// Walks the step. Expressions are added to `step.exprs`.
+[[nodiscard]] WalkedStep walk(StepPlan& step);
+
+// The rows of `rank`, as an expression.
+[[nodiscard]] Expr rows_of(Exprs& exprs, const Topology& topology, const RankRows& rows,
+                           std::int64_t rank);
+
+}  // namespace capsize
