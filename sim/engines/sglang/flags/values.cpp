@@ -131,6 +131,7 @@ std::optional<std::string> refuse_type(const FlagRow& row, std::string_view valu
 
 // The whole number of a suffixed text, cut off towards zero as int(Decimal) does.
 std::optional<std::int64_t> suffixed_value(const Suffixed& split) {
+  if (split.suffix->decimals < 0 && !split.fraction.empty()) return std::nullopt;
   std::int64_t value = 0;
   const auto push = [&](char digit) {
     return !__builtin_mul_overflow(value, std::int64_t{10}, &value) &&
