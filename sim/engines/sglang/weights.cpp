@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
+#include <cstddef>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
