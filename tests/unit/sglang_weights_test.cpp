@@ -239,6 +239,10 @@ TEST(Weights, ExpertsOverEp) {
   layout.redundant_experts = 8;
   EXPECT_EQ(text_of(qwen, layout), "(none)");  // 136 by 16
   EXPECT_NE(hint_of(qwen, layout).find("136 experts (redundant ones included)"), std::string::npos);
+  EXPECT_EQ(text_of(model("gpt-oss-120b"), layout), "(none)");
+  WeightLayout a2a = with_a2a(16, "deepep");
+  a2a.redundant_experts = 8;
+  EXPECT_EQ(text_of(model("DeepSeek-V2-Lite"), a2a), "(none)");  // 72 by 16
   layout.redundant_experts = 16;
   EXPECT_FALSE(check_weights(qwen, layout));
   layout.redundant_experts = 8;
@@ -312,6 +316,32 @@ TEST(Weights, Fp8Columns) {
   EXPECT_FALSE(check_weights(other, plain(8)));
 }
 
+// Methods that fix their own blocks, and a class that ignores the stated head size.
+TEST(Weights, BlocksByMethod) {
+  ModelShape shape = model("Qwen3-235B-A22B");
+  shape.moe_intermediate_size = 80 * 8;
+  shape.quantisation.method = "mxfp8";  // blocks of 1 x 32
+  EXPECT_EQ(text_of(shape, plain(8)),
+            "The input_size of down's weight = 80 is not divisible by weight quantization "
+            "block_k = 32.");
+  ModelShape lite = model("DeepSeek-V2-Lite");
+  lite.quantisation.method = "w4afp8";  // 128 x 128 for linears, none for experts
+  EXPECT_EQ(text_of(lite, plain(1)),
+            "Weight output_partition_size = 10944 is not divisible by weight quantization "
+            "block_n = 128.");
+  lite.intermediate_size = 128 * 85;
+  lite.moe_intermediate_size = 1400;
+  lite.n_shared_experts = 0;
+  EXPECT_FALSE(check_weights(lite, plain(1)));
+  ModelShape qwen2 = qwen3_235b_fp8();
+  qwen2.hidden_size = 96 * qwen2.num_attention_heads;
+  EXPECT_FALSE(check_weights(qwen2, plain(1)));
+  qwen2.architecture = "Qwen2MoeForCausalLM";  // one KV head a rank at tp 4: 96 rows
+  EXPECT_EQ(text_of(qwen2, plain(4)),
+            "Weight output_partition_size = 96 is not divisible by weight quantization "
+            "block_n = 128.");
+}
+
 // flashinfer_trtllm pads an expert's rows, and the friendlier text comes after the captures.
 TEST(Weights, PaddedExpertsAreRefusedAfterCapture) {
   WeightLayout layout = plain(8);
@@ -361,6 +391,9 @@ TEST(Weights, FusedSharedExpert) {
   ModelShape v32 = v3;
   v32.architecture = "DeepseekV32ForCausalLM";  // fuses nothing
   EXPECT_TRUE(check_weights(v32, halves));
+  ModelShape glm_dsa = v3;
+  glm_dsa.architecture = "GlmMoeDsaForCausalLM";
+  EXPECT_FALSE(check_weights(glm_dsa, halves));
   ModelShape kimi = v3;
   kimi.n_routed_experts = 384;
   EXPECT_TRUE(check_weights(kimi, halves));
