@@ -37,17 +37,20 @@ struct FilterResult {
 
 // The filter of one path with everything but the list fixed, so that laws can call it again.
 struct SizeFilter {
-  std::function<FilterResult(const SizeList&)> apply;  // none where the version has no filter
-  std::string_view rule;                               // file and function
+  // Called as the engine calls it: with the caller's own list, which it may change.
+  std::function<FilterResult(SizeList&)> apply;
+  std::string_view rule;  // file and function
   // The least size step it keeps or rounds to, in the unit of the path; 1 where it takes all.
   std::int64_t modulus = 1;
   // What the filter's own source states of the sizes that it keeps: multiples of this many
   // tokens. None where the source states nothing.
   std::optional<std::int64_t> contract_tokens;
   std::string_view contract_text;
-  bool rounds = false;        // rounds up instead of dropping
-  bool writes_input = false;  // appends to the caller's list (a second reader sees it)
-  bool read_again = false;    // whether another runner reads that list afterwards
+  bool rounds = false;      // rounds up instead of dropping
+  bool read_again = false;  // another runner reads the caller's list afterwards
+  // Whether the engine states that lists are cut to their maximum before they are filtered (the
+  // two do not commute where sizes are rounded).
+  bool clamp_order_declared = false;
 };
 
 // A maximum or a size that the caller named, in the unit of the path.
@@ -84,6 +87,7 @@ struct CapturePath {
 
   SizeList candidates;
   SizeList kept;  // in the order in which the engine holds them
+  std::optional<std::string> refused;  // the engine's text where its filter leaves nothing
   std::vector<DroppedSize> dropped;
   std::vector<RoundedSize> rounded;
   SizeFilter filter;
@@ -91,6 +95,7 @@ struct CapturePath {
   std::vector<CapacityBound> bounds;
   BucketLookup lookup;
   std::string_view lookup_rule;
+  bool exact_match = false;  // padding is off: only a captured size itself is replayed
 
   std::int64_t largest_presented = 0;  // the largest count a batch of this path can have
   bool largest_is_known = true;        // false: an assumption, named in the plan's `assumed`

@@ -11,6 +11,7 @@
 
 #include "sim/capture.hpp"
 #include "sim/deployment.hpp"
+#include "sim/engines/repair.hpp"
 #include "sim/error.hpp"
 #include "sim/launch/launch_text.hpp"
 #include "sim/models/shape.hpp"
@@ -66,6 +67,11 @@ struct Engine {
   Result<EnginePlan> (*plan)(const LaunchRequest&);
   // Shapes that stand for an unknown model: between them they take every branch of the rules.
   std::span<const ModelShape> (*stand_ins)();
+  // Changes of the line that may mend `law` on `path` (a plan's path name), best first.
+  std::vector<RepairProposal> (*repairs)(const EnginePlan&, std::string_view law,
+                                         std::string_view path);
+  // The words without some options and their values, by the engine's own option table.
+  std::vector<Word> (*without)(const LaunchRequest&, std::span<const std::string> options);
 };
 
 [[nodiscard]] std::span<const Engine> engines();

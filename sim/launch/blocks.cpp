@@ -399,10 +399,9 @@ class ContainerReader {
 
   // Lines that begin with "- " under no key: a list of words, unless the items are sentences.
   bool bare_list() {
-    if (open_ || !is_dash_item(lines_[index_])) return false;
+    if (open_ || !is_dash_item(lines_[index_]) || key_of(lines_[index_])) return false;
     Container bare;
     bare.begin = lines_[index_].offset;
-    bare.bare = true;
     bare.command = read_list(index_);
     const bool words =
         std::all_of(bare.command.items.begin(), bare.command.items.end(), [](const Scalar& item) {
@@ -509,12 +508,13 @@ std::vector<Container> read_flow_lists(Session& session, std::string_view text) 
     } else {
       Container list;
       list.begin = open;
-      list.bare = true;
+      list.expressions = true;
       list.command = std::move(node);
       bare.push_back(std::move(list));
     }
     open = text.find('[', end);
   }
+  keyed.expressions = true;
   if (any_keyed) bare.insert(bare.begin(), std::move(keyed));
   return bare;
 }

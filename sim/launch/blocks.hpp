@@ -44,7 +44,7 @@ struct Container {
   std::vector<std::pair<std::string, std::string>> environment;
   std::optional<std::string> image;
   std::size_t begin = 0;
-  bool bare = false;  // a list without a key
+  bool expressions = false;  // unquoted items are code of the program that the list stands in
 };
 
 // Every container that `text` (cleaned) spells out, in order.

@@ -302,7 +302,8 @@ bool find_entry(Session& session, std::vector<ShellWord>& words, Found& found, i
       take_args(words, at + count, found);
       return true;
     }
-    if (!words[at].quoted && words[at].word.line != 0) continue;
+    // What a variable is set to is not run where it is set.
+    if (words[at].assigned != 0 || (!words[at].quoted && words[at].word.line != 0)) continue;
     Found inner;
     if (!find_nested(session, words[at], inner, depth)) continue;
     read_prefix(session, std::span(words).first(at), found);
@@ -313,7 +314,7 @@ bool find_entry(Session& session, std::vector<ShellWord>& words, Found& found, i
     found.entry = inner.entry;
     found.args = std::move(inner.args);
     found.line = inner.line;
-    found.tail_quoted = true;
+    found.tail_quoted = inner.tail_quoted;
     return true;
   }
   return false;

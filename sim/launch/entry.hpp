@@ -19,7 +19,7 @@ struct Found {
   std::vector<EnvironmentVariable> environment;  // in front of the command or given to a container
   std::optional<std::string> image;
   int line = 0;              // where the entry point stands
-  bool tail_quoted = false;  // the last argument, or the whole command, stood in quotes
+  bool tail_quoted = false;  // the last argument stood in quotes
 };
 
 // Looks for the first entry point in `words`, also inside a quoted word that holds a whole command

@@ -48,7 +48,7 @@ bool is_plain(std::string_view text) {
   return text.find('\r') == npos && text.find('\x1b') == npos;
 }
 
-std::optional<Error> check_bytes(std::string_view text) {
+std::optional<Error> check_bytes(std::string_view text, bool plain) {
   if (text.size() > kLongestText) {
     return Error{"line 1, column 1",
                  "the text is " + std::to_string(text.size()) + " bytes long, the limit is 1 MiB",
@@ -62,7 +62,7 @@ std::optional<Error> check_bytes(std::string_view text) {
     return Error{"line 1, column 1", "the text is empty",
                  "paste the launch command, or only its flags"};
   }
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = 0; at < text.size() && !plain;) {
     const std::size_t length = character_length(text.substr(at));
     if (length == 0) {
       return Error{place_text(Locator(text).at(at)), "a byte that is not UTF-8",
@@ -79,10 +79,10 @@ class LaunchReader {
   explicit LaunchReader(std::span<const EntryPoint> entries)
       : entries_(entries), session_(entries) {}
 
-  Result<LaunchCommand> read(std::string_view text) {
+  Result<LaunchCommand> read(std::string_view text, bool plain) {
     // One plain line is by far the most frequent and needs no cleaning.
     const bool one_line = text.find('\n') == npos;
-    if (one_line && is_plain(text) && text[0] != '+' && text[0] != '>' && text[0] != '`') {
+    if (one_line && plain && text[0] != '+' && text[0] != '>' && text[0] != '`') {
       text_ = text;
     } else {
       cleaned_ = clean(session_.notes, text, false);
@@ -135,7 +135,8 @@ class LaunchReader {
 
   // A second command behind the first is told, not read.
   void note_second(std::size_t from, bool comments) {
-    if (find_mention(entries_, text_, std::min(from, text_.size())) == npos) return;
+    from = std::min(from, text_.size());
+    if (trim(text_.substr(from)).empty() || find_mention(entries_, text_, from) == npos) return;
     Session aside(entries_);
     const ScanResult result = scan(aside, text_, lines_, from, comments);
     if (!result.found || result.found->args.empty()) return;
@@ -233,8 +234,7 @@ class LaunchReader {
         word.word.line = place.line;
         word.word.column = place.column;
         set_literal(trial, item, script, word);
-        // An unquoted item of a bare list is an expression of the program that it stands in.
-        if (container.bare && !item.quoted && !all_plain && !is_number(item.text)) {
+        if (container.expressions && !item.quoted && !all_plain && !is_number(item.text)) {
           word.word.known = false;
         }
         words.push_back(std::move(word));
@@ -422,7 +422,7 @@ std::optional<Error> check_words(std::span<const std::string> words) {
     bytes += words[at].size();
     const std::string where = "word " + std::to_string(at + 1);
     if (words[at].empty()) continue;
-    auto error = check_bytes(words[at]);
+    auto error = check_bytes(words[at], is_plain(words[at]));
     if (error && words[at].find_first_not_of(" \t\r\n") != std::string::npos) {
       return std::move(*error).within(where);
     }
@@ -457,8 +457,9 @@ ShellWord ready_made(Session& session, const std::string& text) {
 }  // namespace
 
 Result<LaunchCommand> read_launch(std::string_view text, std::span<const EntryPoint> entries) {
-  if (auto error = check_bytes(text)) return tl::unexpected(std::move(*error));
-  return LaunchReader(entries).read(text);
+  const bool plain = is_plain(text);
+  if (auto error = check_bytes(text, plain)) return tl::unexpected(std::move(*error));
+  return LaunchReader(entries).read(text, plain);
 }
 
 Result<LaunchCommand> read_launch_words(std::span<const std::string> words,

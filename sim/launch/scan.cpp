@@ -85,7 +85,8 @@ class Scanner {
   Scanner(Session& session, std::string_view text, std::span<const LineStart> lines, bool comments)
       : session_(session),
         text_(text),
-        reader_(session, text, Locator(text, lines)),
+        reader_(session, text,
+                lines.empty() ? Locator::of_plain_line(text) : Locator(text, lines)),
         comments_(comments),
         one_line_(text.find('\n') == npos) {}
 
@@ -105,6 +106,7 @@ class Scanner {
       at = behind;
     }
     if (!result_.found && candidate_) {
+      if (tidy_candidate_) tidy_tail(session_, *candidate_);
       result_.found = std::move(candidate_);
       result_.end = candidate_end_;
     }
@@ -113,9 +115,10 @@ class Scanner {
 
  private:
   // Keeps what was found; true when it is good enough to stop at.
-  bool accept(Found& found) {
+  bool accept(Found& found, bool tidy) {
     if (reads_like_prose(found) && !candidate_) {
       candidate_ = std::move(found);
+      tidy_candidate_ = tidy;
       candidate_end_ = reader_.position();
       return false;
     }
@@ -125,6 +128,7 @@ class Scanner {
                           "what line " + std::to_string(candidate_->line) +
                               " says of a launch was taken for prose: no flag follows it");
     }
+    if (tidy) tidy_tail(session_, found);
     result_.found = std::move(found);
     result_.end = reader_.position();
     return true;
@@ -135,8 +139,8 @@ class Scanner {
     if (!find_entry(session_, command.words, found)) return false;
     seen_ = true;
     if (command.ending == Ending::bracket) note_bracket();
-    if (command.ending != Ending::separator && !found.tail_quoted) tidy_tail(session_, found);
-    return accept(found);
+    const bool tidy = command.ending != Ending::separator && !found.tail_quoted;
+    return accept(found, tidy);
   }
 
   void note_bracket() {
@@ -246,6 +250,7 @@ class Scanner {
   ScanResult result_;
   std::optional<Found> candidate_;
   std::size_t candidate_end_ = 0;
+  bool tidy_candidate_ = false;
   bool comments_;
   bool one_line_;
   bool seen_ = false;  // the line named an entry point, if only in prose

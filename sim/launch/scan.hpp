@@ -23,7 +23,7 @@ struct ScanResult {
 };
 
 // `comments`: '#' begins a comment, as to a shell; else it is taken for a prompt where an entry
-// point follows it.
+// point follows it. No `lines`: the text is one line of ASCII.
 [[nodiscard]] ScanResult scan(Session& session, std::string_view text,
                               std::span<const LineStart> lines, std::size_t from, bool comments);
 

@@ -11,7 +11,7 @@ constexpr std::size_t kMostNames = 1024;
 
 }  // namespace
 
-Place Locator::at(std::size_t offset) {
+Place Locator::count_to(std::size_t offset) {
   if (fixed_.line != 0) return fixed_;
   offset = std::min(offset, text_.size());
   if (cursor_.line == 0 || offset < offset_) {

@@ -43,18 +43,29 @@ class Locator {
  public:
   explicit Locator(std::string_view text, std::span<const LineStart> lines = {})
       : text_(text), lines_(lines) {}
+  // For one line of ASCII: an offset is a column, nothing needs counting.
+  [[nodiscard]] static Locator of_plain_line(std::string_view text) {
+    Locator locator(text);
+    locator.flat_ = true;
+    return locator;
+  }
   // For text that was itself one word: everything in it stands where that word stands.
   Locator(std::string_view text, Place fixed) : text_(text), fixed_(fixed) {}
 
-  [[nodiscard]] Place at(std::size_t offset);
+  [[nodiscard]] Place at(std::size_t offset) {
+    return flat_ ? Place{1, static_cast<int>(offset) + 1} : count_to(offset);
+  }
 
  private:
+  [[nodiscard]] Place count_to(std::size_t offset);
+
   std::string_view text_;
   std::span<const LineStart> lines_;
   Place fixed_;
   std::size_t offset_ = 0;
   std::size_t index_ = 0;
   Place cursor_;
+  bool flat_ = false;
 };
 
 struct Variable {

@@ -59,6 +59,8 @@ Status ShellReader::next(Command& command) {
   command.after_or = std::exchange(next_after_or_, false);
   command.after_and = std::exchange(next_after_and_, false);
   command_ = &command;
+  constexpr std::size_t kUsualWords = 40;
+  command.words.reserve(kUsualWords);
   const std::size_t first = at_;
   Step step = Step::word;
   while (at_ < text_.size() && step == Step::word) {
@@ -586,7 +588,7 @@ bool ShellReader::reads_on(std::size_t next_line, bool& joins) {
                             " ends in is broken by the line break; its halves were joined");
     return true;
   }
-  if (begins_like_flag(rest)) {
+  if (begins_like_flag(rest) || trim(rest) == "--") {
     session_.notes.once(Remark::missing_backslash,
                         "line " + at_line() +
                             " does not end in a backslash but the next flags follow: a shell "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -120,18 +121,17 @@ std::int64_t decode_modulus(const DecodeFilterInput& in) {
   return m / std::gcd(m, width);
 }
 
-FilterResult decode_filter(const DecodeFilterInput& in, const SizeList& sizes) {
+FilterResult decode_filter(const DecodeFilterInput& in, SizeList& sizes) {
   const std::int64_t m = decode_alignment(in);
   const std::int64_t width = in.two_batch_overlap ? 1 : in.tokens_per_request;
   const std::int64_t slots = align_up(in.pool, m);
   FilterResult out;
-  const auto take = [&](std::int64_t size) {
-    if (size * width % m == 0 && size <= slots) out.kept.push_back(size);
-  };
   out.kept.reserve(sizes.size() + 1);
-  std::ranges::for_each(sizes, take);
   // Where the pool is smaller than the largest size, the pool itself is captured.
-  if (std::ranges::max(sizes) > slots) take(slots);
+  if (std::ranges::max(sizes) > slots) sizes.push_back(slots);
+  std::ranges::copy_if(sizes, std::back_inserter(out.kept), [&](std::int64_t size) {
+    return size * width % m == 0 && size <= slots;
+  });
   std::ranges::sort(out.kept);
   const auto repeats = std::ranges::unique(out.kept);
   out.kept.erase(repeats.begin(), repeats.end());

@@ -52,7 +52,8 @@ struct DecodeFilterInput {
 inline constexpr std::string_view kDecodeFilterRule =
     "cuda_graph_runner.py::get_batch_sizes_to_capture";
 
-[[nodiscard]] FilterResult decode_filter(const DecodeFilterInput& in, const SizeList& sizes);
+// Appends the pool's size to `sizes`, as the engine does, where the list reaches past the pool.
+[[nodiscard]] FilterResult decode_filter(const DecodeFilterInput& in, SizeList& sizes);
 
 // The alignment m of the decode filter, in tokens (in requests under two-batch overlap), and the
 // least step in requests that it keeps.

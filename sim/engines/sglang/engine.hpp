@@ -10,4 +10,10 @@ namespace capsize::sglang {
 // See stand_ins.cpp.
 [[nodiscard]] std::span<const ModelShape> stand_ins();
 
+// See repairs.cpp.
+[[nodiscard]] std::vector<RepairProposal> repairs(const EnginePlan& plan, std::string_view law,
+                                                  std::string_view path);
+[[nodiscard]] std::vector<Word> without(const LaunchRequest& request,
+                                        std::span<const std::string> options);
+
 }  // namespace capsize::sglang

@@ -242,13 +242,14 @@ class Planner {
     const bool unfiltered = r_.breakable && version_ < Version::pr_23906;
     const PrefillFilterRule& rule =
         prefill_filter_at(unfiltered ? Version::pr_23906 : version_);
-    return {.apply = [in, &rule](const SizeList& sizes) { return rule.apply(in, sizes); },
+    return {.apply = [in, &rule](SizeList& sizes) { return rule.apply(in, sizes); },
             .rule = unfiltered ? "breakable_cuda_graph_runner.py::BreakableCudaGraphRunner.__init__"
                                : rule.function,
             .modulus = rule.modulus(in),
             .contract_tokens = rule.contract(in),
             .contract_text = rule.contract_text,
-            .rounds = rule.rounds};
+            .rounds = rule.rounds,
+            .clamp_order_declared = rule.rounds};
   }
 
   [[nodiscard]] std::int64_t largest_prefill() const {
@@ -305,6 +306,7 @@ class Planner {
     path.candidates = r_.lists.cuda_graph_bs;
     path.lookup = args_.disable_cuda_graph_padding ? exact_lookup : bisect_lookup;
     path.lookup_rule = kDecodeLookupRule;
+    path.exact_match = args_.disable_cuda_graph_padding;
     path.step = decode_step_;
     path.largest_presented = pool();
     path.largest_is_known = args_.max_running_requests.has_value();
@@ -336,10 +338,9 @@ class Planner {
                                .gathered = r_.predicates.gathered_buffer,
                                .tokens_per_request = r_.decode_width.value,
                                .two_batch_overlap = args_.enable_two_batch_overlap};
-    SizeFilter filter{.apply = [in](const SizeList& sizes) { return decode_filter(in, sizes); },
+    SizeFilter filter{.apply = [in](SizeList& sizes) { return decode_filter(in, sizes); },
                       .rule = kDecodeFilterRule,
                       .modulus = decode_modulus(in),
-                      .writes_input = true,
                       .read_again = has_draft_runner()};
     if (in.gathered && !in.two_batch_overlap) {
       filter.contract_tokens = in.attn_tp;
@@ -392,7 +393,9 @@ class Planner {
 
   void apply_filter(CapturePath& path, std::string_view before, std::string_view after) {
     if (path.candidates.empty()) return;
-    FilterResult result = path.filter.apply(path.candidates);
+    SizeList list = path.candidates;
+    FilterResult result = path.filter.apply(list);
+    path.refused = std::move(result.refused);
     path.kept = std::move(result.kept);
     const std::int64_t modulus = path.filter.modulus;
     if (path.filter.rounds) {
@@ -411,11 +414,9 @@ class Planner {
   }
 
   void refuse_if_empty(const CapturePath& path) {
-    if (plan_.refusal || path.candidates.empty()) return;
-    const FilterResult result = path.filter.apply(path.candidates);
-    if (!result.refused) return;
+    if (plan_.refusal || !path.refused) return;
     plan_.refusal =
-        Refusal{RefusalStage::capture, std::string(path.filter.rule), result.refused,
+        Refusal{RefusalStage::capture, std::string(path.filter.rule), path.refused,
                 std::string("name sizes that are multiples of ") +
                     std::to_string(path.filter.modulus) +
                     (path.unit == Unit::tokens ? " with --piecewise-cuda-graph-tokens, or use "
@@ -535,7 +536,9 @@ Engine engine() {
           .labels = labels(),
           .newest = "23906",
           .plan = plan_launch,
-          .stand_ins = stand_ins};
+          .stand_ins = stand_ins,
+          .repairs = repairs,
+          .without = without};
 }
 
 }  // namespace capsize::sglang

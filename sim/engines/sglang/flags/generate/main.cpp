@@ -133,6 +133,7 @@ std::pair<std::string, std::string> field_of(const Json& row) {
 
 std::vector<std::string> literals(const std::vector<std::string>& texts) {
   std::vector<std::string> out;
+  out.reserve(texts.size());
   for (const std::string& text : texts) out.push_back(literal(text));
   return out;
 }
@@ -207,6 +208,7 @@ std::map<std::string, NameRow> names_of(const Table& table) {
 
 std::vector<std::string> numbers(const std::vector<std::uint16_t>& values) {
   std::vector<std::string> out;
+  out.reserve(values.size());
   for (const std::uint16_t value : values) out.push_back(std::to_string(value));
   return out;
 }

@@ -1,0 +1,91 @@
+#include "properties/law.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace capsize {
+namespace {
+
+constexpr std::array kSymptoms = {Symptom::none,    Symptom::clean_error,
+                                  Symptom::hang,    Symptom::silent_corruption,
+                                  Symptom::refused, Symptom::silent_eager};
+
+}  // namespace
+
+std::string_view name_of(LawVerdict verdict) {
+  switch (verdict) {
+    case LawVerdict::pass: return "pass";
+    case LawVerdict::violation: return "violation";
+    case LawVerdict::not_applicable: return "not_applicable";
+    case LawVerdict::undecided: return "undecided";
+  }
+  return "pass";
+}
+
+std::string_view name_of(Symptom symptom) {
+  switch (symptom) {
+    case Symptom::none: return "none";
+    case Symptom::clean_error: return "clean_error";
+    case Symptom::hang: return "hang";
+    case Symptom::silent_corruption: return "silent_corruption";
+    case Symptom::refused: return "refused";
+    case Symptom::silent_eager: return "silent_eager";
+  }
+  return "none";
+}
+
+Symptom symptom_of(std::string_view name) {
+  const auto found = std::ranges::find_if(
+      kSymptoms, [name](Symptom symptom) { return name_of(symptom) == name; });
+  return found == kSymptoms.end() ? Symptom::none : *found;
+}
+
+const Law* find_law(std::string_view name) {
+  for (const Law* law : laws()) {
+    if (law->name == name) return law;
+  }
+  return nullptr;
+}
+
+std::vector<Finding> judge(const Subject& subject) {
+  std::vector<Finding> findings;
+  findings.reserve(laws().size() * subject.captures.paths.size() + subject.captures.eager.size());
+  const auto add = [&findings](const Law& law, std::string_view path, Finding finding) {
+    finding.law = law.name;
+    finding.path = path;
+    findings.push_back(std::move(finding));
+  };
+  for (const Law* law : laws()) {
+    for (const CapturePath& path : subject.captures.paths) {
+      if (law->check_path == nullptr) continue;
+      auto none = not_judged(path);
+      add(*law, path.name, none ? *std::move(none) : law->check_path(subject, path));
+    }
+    for (const EagerPath& path : subject.captures.eager) {
+      if (law->check_eager != nullptr) add(*law, path.name, law->check_eager(subject, path));
+    }
+  }
+  return findings;
+}
+
+std::optional<Finding> not_judged(const CapturePath& path) {
+  if (!path.enabled) {
+    return Finding{.verdict = LawVerdict::not_applicable,
+                   .reason = "no graphs on this path: " + path.disabled_by};
+  }
+  if (!path.undecided.empty()) {
+    return Finding{.verdict = LawVerdict::undecided, .reason = path.undecided};
+  }
+  if (path.kept.empty()) {
+    return Finding{.verdict = LawVerdict::undecided, .reason = "no size is captured"};
+  }
+  return std::nullopt;
+}
+
+Witness witness_at(const CapturePath& path, std::int64_t size) {
+  Witness witness{.tokens = path.tokens_of(size).value};
+  if (path.unit == Unit::requests) witness.requests = size;
+  return witness;
+}
+
+}  // namespace capsize

@@ -1,0 +1,103 @@
+// What a law is, and what it finds. A law is one file in laws/ that defines `const Law law_<name>`
+// (the registry is made from the file names); it knows no engine and no file format.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/capture.hpp"
+
+namespace capsize {
+
+enum class LawVerdict : std::uint8_t { pass, violation, not_applicable, undecided };
+[[nodiscard]] std::string_view name_of(LawVerdict verdict);
+
+// How a broken law shows; the same words for predicted and for observed outcomes.
+enum class Symptom : std::uint8_t {
+  none,
+  clean_error,
+  hang,
+  silent_corruption,
+  refused,
+  silent_eager,
+};
+[[nodiscard]] std::string_view name_of(Symptom symptom);
+[[nodiscard]] Symptom symptom_of(std::string_view name);
+
+// The smallest count that breaks a law, and what breaks there. Fields that a law does not know are
+// left out: step laws name rank, layer, operation and group, capture-plan laws the path.
+struct Witness {
+  std::int64_t tokens = 0;
+  std::optional<std::int64_t> requests;  // where the path is counted in requests
+  std::optional<std::int64_t> rank;
+  std::optional<std::int64_t> layer;
+  std::string_view op;
+  std::string_view group;
+  std::int64_t group_size = 0;
+};
+
+// The first event of the server's life that breaks the law.
+struct FirstInTime {
+  std::string_view event;  // "warm_up", "compile", "capture", "eager"
+  std::int64_t tokens = 0;
+};
+
+struct Finding {
+  std::string_view law;
+  std::string_view path;
+  LawVerdict verdict = LawVerdict::pass;
+  Known known = Known::exhausted;
+  Symptom symptom = Symptom::none;
+  std::optional<Witness> witness;
+  std::optional<FirstInTime> first_in_time;
+  std::string blame;                // the operation or the rule, in one sentence
+  std::string reason;               // why nothing was judged, or what a pass still leaves to say
+  std::vector<std::string> repair;  // filled by whoever can try repairs
+};
+
+// What the laws look at.
+struct Subject {
+  const CapturePlan& captures;
+  const Lifecycle& lifecycle;
+  bool fail_on_waste = false;
+};
+
+struct Law {
+  std::string_view name;
+  std::string_view defect_class;  // "C01"
+  std::string_view subject;       // filter, capture plan, step
+  std::string_view statement;     // in plain words; the command line prints it
+  std::string_view formula;
+  Finding (*check_path)(const Subject&, const CapturePath&) = nullptr;
+  Finding (*check_eager)(const Subject&, const EagerPath&) = nullptr;
+};
+
+// All laws, by name.
+[[nodiscard]] std::span<const Law* const> laws();
+[[nodiscard]] const Law* find_law(std::string_view name);
+
+// Every law on every path.
+[[nodiscard]] std::vector<Finding> judge(const Subject& subject);
+
+// The finding that a path cannot be judged or has nothing to judge, shared by all laws of a path;
+// none where it can be judged.
+[[nodiscard]] std::optional<Finding> not_judged(const CapturePath& path);
+
+// The first event at which `broken` holds, by the path's sizes.
+template <class Predicate>
+[[nodiscard]] std::optional<Event> first_event(const Subject& subject, const CapturePath& path,
+                                               const Predicate& broken) {
+  for (const Event& event : subject.lifecycle.events) {
+    if (&subject.captures.paths[event.path] == &path && broken(event.size)) return event;
+  }
+  return std::nullopt;
+}
+
+// A witness that names only a size of the path.
+[[nodiscard]] Witness witness_at(const CapturePath& path, std::int64_t size);
+
+}  // namespace capsize

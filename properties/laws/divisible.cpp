@@ -1,0 +1,137 @@
+// divisible: every count that a path captures or presents can be split by every collective of the
+// step. The counts that can be split are derived from the step (sim/usable.hpp), never restated.
+#include <algorithm>
+#include <numeric>
+
+#include "properties/law.hpp"
+
+namespace capsize {
+namespace {
+
+const Op& op_of(const StepPlan& plan, const Obligation& asks) {
+  return plan.blocks[static_cast<std::size_t>(asks.block)].ops[static_cast<std::size_t>(asks.op)];
+}
+
+// "reduce_scatter over attn_tp (8 ranks) in layer 0: its rows do not divide ... (1 against 0)".
+std::string describe(const StepPlan& plan, const Obligation& asks, std::int64_t n) {
+  const LayerBlock& block = plan.blocks[static_cast<std::size_t>(asks.block)];
+  const Op& op = op_of(plan, asks);
+  std::string text(name_of(op.kind));
+  if (op.group.valid()) {
+    text.append(" over ").append(plan.topology->family(op.group).name);
+    text.append(" (").append(std::to_string(plan.topology->size_of(op.group))).append(" ranks)");
+  }
+  text.append(" in layer ").append(std::to_string(block.first_layer));
+  text.append(" (").append(block.kind).append("): ").append(asks.reason);
+  if (asks.kind == ObligationKind::equal) {
+    const bool buffer = op.kind == OpKind::all_gather && !op.buffer_name.empty();
+    text.append(buffer ? " (" : ": ");
+    text.append(std::to_string(plan.exprs.value_at(asks.left, n)));
+    text.append(buffer ? " rows into the " + std::string(op.buffer_name) + " of "
+                       : " rows on one rank, " );
+    text.append(std::to_string(plan.exprs.value_at(asks.right, n)));
+    text.append(buffer ? " rows)" : " on another");
+  }
+  if (!op.rule.empty()) text.append("; ").append(op.rule);
+  return text;
+}
+
+Witness witness_of(const StepPlan& plan, const Obligation* asks, Witness witness) {
+  if (asks == nullptr) return witness;
+  const Op& op = op_of(plan, *asks);
+  witness.rank = asks->rank;
+  witness.layer = plan.blocks[static_cast<std::size_t>(asks->block)].first_layer;
+  witness.op = name_of(op.kind);
+  if (op.group.valid()) {
+    witness.group = plan.topology->family(op.group).name;
+    witness.group_size = plan.topology->size_of(op.group);
+  }
+  return witness;
+}
+
+// A wrong count raises where the library checks it, and hangs or corrupts where it does not; a
+// layout that does not fit moves the wrong rows without a word.
+Symptom symptom_at(const StepPlan& plan, const Obligation* asks, bool group_capture) {
+  if (asks == nullptr) return Symptom::clean_error;
+  if (asks->kind == ObligationKind::never) return Symptom::silent_corruption;
+  const Op& op = op_of(plan, *asks);
+  if (!group_capture || !op.group.valid()) return Symptom::clean_error;
+  return plan.topology->family(op.group).transport_captured == Transport::raw
+             ? Symptom::hang
+             : Symptom::clean_error;
+}
+
+Finding check_path(const Subject& subject, const CapturePath& path) {
+  const UsableSet& usable = path.step->requirement.usable;
+  const auto unsafe = [&usable](std::int64_t size) { return !usable.contains(size); };
+  Finding finding{.known = usable.known()};
+  std::optional<std::int64_t> smallest;
+  for (const std::int64_t size : path.kept) {
+    if (unsafe(size) && (!smallest || size < *smallest)) smallest = size;
+  }
+  if (!smallest) return finding;
+
+  const StepPlan& plan = path.step->plan;
+  const auto& obligations = path.step->requirement.walked.obligations;
+  finding.verdict = LawVerdict::violation;
+  if (*smallest < 1) {
+    finding.witness = witness_at(path, *smallest);
+    finding.symptom = Symptom::clean_error;
+    finding.blame = "a captured size of " + std::to_string(*smallest) + " holds no rows";
+    return finding;
+  }
+  const Obligation* asks = first_broken(plan.exprs, obligations, *smallest);
+  finding.witness = witness_of(plan, asks, witness_at(path, *smallest));
+  finding.blame = describe(plan, *asks, *smallest);
+  if (const auto event = first_event(subject, path, unsafe)) {
+    finding.first_in_time = FirstInTime{name_of(event->kind), path.tokens_of(event->size).value};
+    const Obligation* first = first_broken(plan.exprs, obligations, event->size);
+    finding.symptom = symptom_at(plan, first, event->group_capture);
+  }
+  if (usable.empty_tail()) {
+    finding.reason = "no large count is usable by this step";
+  }
+  return finding;
+}
+
+// Eager counts are padded first; padding moves on by a whole period with n, so the window of the
+// step and one common period decide every count.
+Finding check_eager(const Subject&, const EagerPath& path) {
+  if (!path.undecided.empty()) {
+    return {.verdict = LawVerdict::undecided, .reason = path.undecided};
+  }
+  const UsableSet& usable = path.step->requirement.usable;
+  Finding finding{.known = usable.known()};
+  const auto period = lcm_within(usable.period(), path.padding_period, kWindowLimit);
+  const std::int64_t window = period ? usable.threshold() + *period : path.largest_presented;
+  for (std::int64_t n = 1; n <= std::min(window, path.largest_presented); ++n) {
+    const std::int64_t rows = path.padded(n);
+    if (usable.contains(rows)) continue;
+    const StepPlan& plan = path.step->plan;
+    const Obligation* asks =
+        first_broken(plan.exprs, path.step->requirement.walked.obligations, rows);
+    finding.verdict = LawVerdict::violation;
+    finding.witness = witness_of(plan, asks, Witness{.tokens = n});
+    finding.first_in_time = FirstInTime{"eager", n};
+    finding.symptom = symptom_at(plan, asks, false);
+    finding.blame = describe(plan, *asks, rows);
+    if (rows != n) finding.blame.append("; padded to ").append(std::to_string(rows)).append(" by ").append(path.rule);
+    return finding;
+  }
+  return finding;
+}
+
+}  // namespace
+
+extern const Law law_divisible;
+const Law law_divisible{
+    .name = "divisible",
+    .defect_class = "C01",
+    .subject = "step, against the capture plan",
+    .statement = "Every count that a path captures or presents can be split by every collective "
+                 "of its step.",
+    .formula = "for all n in B(p) and T(p): n in U",
+    .check_path = check_path,
+    .check_eager = check_eager};
+
+}  // namespace capsize

@@ -1,0 +1,44 @@
+// no_needless_drop: no requested size is dropped that every collective could split. Waste is
+// reported with its cost and leaves the verdict at pass, unless the caller asks to fail on it.
+#include "properties/coverage.hpp"
+#include "properties/law.hpp"
+
+namespace capsize {
+namespace {
+
+Finding check_path(const Subject& subject, const CapturePath& path) {
+  Finding finding{.known = path.step->requirement.usable.known()};
+  std::int64_t wasted = 0;
+  std::int64_t padding = 0;
+  std::optional<std::int64_t> smallest;
+  for (const LostSize& lost : lost_sizes(path)) {
+    if (!lost.usable) continue;
+    ++wasted;
+    padding += lost.padded_tokens;
+    if (!smallest || lost.size < *smallest) smallest = lost.size;
+  }
+  if (wasted == 0) return finding;
+  finding.reason = std::to_string(wasted) +
+                   (wasted == 1 ? " dropped size" : " dropped sizes") +
+                   " could be split by every collective; a batch of each size carries " +
+                   std::to_string(padding) + " padded tokens in all, or runs eager";
+  if (!subject.fail_on_waste) return finding;
+  finding.verdict = LawVerdict::violation;
+  finding.symptom = path.lookup(path.kept, *smallest) ? Symptom::none : Symptom::silent_eager;
+  finding.witness = witness_at(path, *smallest);
+  finding.blame = std::string(path.filter.rule);
+  return finding;
+}
+
+}  // namespace
+
+extern const Law law_no_needless_drop;
+const Law law_no_needless_drop{
+    .name = "no_needless_drop",
+    .defect_class = "C01",
+    .subject = "capture plan",
+    .statement = "No requested size is dropped that every collective could split.",
+    .formula = "(R(p) \\ K(p)) and U = {}",
+    .check_path = check_path};
+
+}  // namespace capsize
