@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <string_view>
+
 namespace capsize::test {
 
 ChildRun BadInput::run(std::vector<std::string> arguments, std::string input) const {
@@ -23,8 +25,10 @@ namespace {
 
 std::vector<Program> programs_under_test() {
   std::vector<Program> programs = {{.name = "plain", .path = CAPSIZE_PROGRAM}};
-  const std::string sanitized = CAPSIZE_SANITIZED_PROGRAM;
-  if (!sanitized.empty()) programs.push_back({.name = "sanitized", .path = sanitized});
+  constexpr std::string_view sanitized = CAPSIZE_SANITIZED_PROGRAM;  // empty where left out
+  if (!sanitized.empty()) {
+    programs.push_back({.name = "sanitized", .path = std::string(sanitized)});
+  }
   return programs;
 }
 

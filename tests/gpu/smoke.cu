@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 #ifdef CAPSIZE_HAS_NCCL
@@ -33,12 +34,14 @@ bool succeeded(cudaError_t status, const char* what) {
   return false;
 }
 
-// Without a device node there is nothing to test; with one, any error is a failure of this machine.
+// Without a device node, or with devices hidden on purpose, there is nothing to test; otherwise any
+// error is a failure of this machine.
 int no_device(cudaError_t status) {
-  const bool has_node = access("/dev/nvidiactl", F_OK) == 0;
-  std::printf("%s: no usable CUDA device: %s\n", has_node ? "failed" : "skipped",
+  const bool hidden = std::getenv("CUDA_VISIBLE_DEVICES") != nullptr;
+  const bool skipped = hidden || access("/dev/nvidiactl", F_OK) != 0;
+  std::printf("%s: no usable CUDA device: %s\n", skipped ? "skipped" : "failed",
               status == cudaSuccess ? "the runtime counts none" : cudaGetErrorString(status));
-  return has_node ? 1 : exit_skipped;
+  return skipped ? exit_skipped : 1;
 }
 
 // How many elements of the result differ from `expected_at`.

@@ -16,8 +16,6 @@
 #include <string_view>
 #include <thread>
 
-extern char** environ;
-
 namespace capsize::test {
 namespace {
 
@@ -80,7 +78,8 @@ std::vector<std::string> environment_of(const ChildOptions& options) {
 
   std::vector<std::string> entries;
   entries.reserve(values.size());
-  for (const auto& [name, value] : values) entries.push_back(name + "=" + value);
+  for (const auto& [name, value] : values)
+    entries.push_back(std::string(name).append("=").append(value));
   return entries;
 }
 
