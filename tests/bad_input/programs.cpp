@@ -3,8 +3,6 @@
 
 #include <gmock/gmock.h>
 
-#include <string_view>
-
 namespace capsize::test {
 
 ChildRun BadInput::run(std::vector<std::string> arguments, std::string input) const {
@@ -24,11 +22,9 @@ ChildRun BadInput::run(std::vector<std::string> arguments, std::string input) co
 namespace {
 
 std::vector<Program> programs_under_test() {
-  std::vector<Program> programs = {{.name = "plain", .path = CAPSIZE_PROGRAM}};
-  constexpr std::string_view sanitized = CAPSIZE_SANITIZED_PROGRAM;  // empty where left out
-  if (!sanitized.empty()) {
-    programs.push_back({.name = "sanitized", .path = std::string(sanitized)});
-  }
+  std::vector<Program> programs = {{.name = "plain", .path = CAPSIZE_PROGRAM},
+                                   {.name = "sanitized", .path = CAPSIZE_SANITIZED_PROGRAM}};
+  if (programs.back().path.empty()) programs.pop_back();  // it was left out of the build
   return programs;
 }
 
