@@ -1,5 +1,6 @@
 // SGLang's command line: what the engine's own parser takes and refuses, release by release.
 // The replayed cases are Python's own answers; the rest are statements on single options.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -201,10 +202,10 @@ TEST(SglangFlags, AbbreviationsThatChanged) {
       const Line line = read(release, {option, "8"});
       EXPECT_EQ(line.outcome.has_value(), !is_from(release, "0.5.20"));
       if (line.outcome) continue;
-      const std::string name = option;
-      EXPECT_EQ(text_of(line), "ambiguous option: " + name + " could match " + name + "-decode, " +
-                                   name + "-prefill");
-      EXPECT_EQ(hint_of(line), name + " was removed in 0.5.20; use " + name + "-decode");
+      EXPECT_EQ(text_of(line), fmt::format("ambiguous option: {0} could match {0}-decode, "
+                                           "{0}-prefill",
+                                           option));
+      EXPECT_EQ(hint_of(line), fmt::format("{0} was removed in 0.5.20; use {0}-decode", option));
     }
   }
 }
