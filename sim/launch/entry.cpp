@@ -302,8 +302,10 @@ bool find_entry(Session& session, std::vector<ShellWord>& words, Found& found, i
       take_args(words, at + count, found);
       return true;
     }
-    // What a variable is set to is not run where it is set.
-    if (words[at].assigned != 0 || (!words[at].quoted && words[at].word.line != 0)) continue;
+    // What a variable is set to is not run where it is set. Ready-made words (line 0) lost the
+    // quotes that would tell `A=1` from a script that begins so; there the script is looked for.
+    const bool ready_made = words[at].word.line == 0;
+    if (!ready_made && (words[at].assigned != 0 || !words[at].quoted)) continue;
     Found inner;
     if (!find_nested(session, words[at], inner, depth)) continue;
     read_prefix(session, std::span(words).first(at), found);

@@ -77,7 +77,9 @@ bool reads_like_prose(const Found& found) {
   if (found.args.empty()) return true;
   const Word& first = found.args.front();
   const std::string_view word = first.text;
-  return first.known && std::all_of(word.begin(), word.end(), is_letter);
+  const auto is_flag = [](const Word& arg) { return arg.text.starts_with("-"); };
+  return first.known && std::all_of(word.begin(), word.end(), is_letter) &&
+         std::none_of(found.args.begin(), found.args.end(), is_flag);
 }
 
 class Scanner {
@@ -85,8 +87,7 @@ class Scanner {
   Scanner(Session& session, std::string_view text, std::span<const LineStart> lines, bool comments)
       : session_(session),
         text_(text),
-        reader_(session, text,
-                lines.empty() ? Locator::of_plain_line(text) : Locator(text, lines)),
+        reader_(session, text, lines.empty() ? Locator::of_plain_line(text) : Locator(text, lines)),
         comments_(comments),
         one_line_(text.find('\n') == npos) {}
 
@@ -200,7 +201,8 @@ class Scanner {
       return false;
     }
     const std::size_t start = look_back(text_, begin, mention);
-    if (mention < end && quote < start) {
+    const bool apostrophe = quote > begin && is_letter(text_[quote - 1]);
+    if (mention < end && quote < start && apostrophe) {
       reader_.seek(physical + 1);
       return false;
     }

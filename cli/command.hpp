@@ -1,0 +1,41 @@
+// What the commands of the program share: how each is registered, exit statuses, input and output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scenarios/check/check.hpp"
+#include "sim/error.hpp"
+
+namespace capsize::cli {
+
+// The words behind the first "--", which CLI11 never sees: they belong to the engine.
+using Words = std::vector<std::string>;
+
+// A command adds its options to `app` and returns what runs it; the result is the exit status.
+using Run = std::function<int()>;
+[[nodiscard]] Run add_check(CLI::App& app, const Words& words);
+[[nodiscard]] Run add_model(CLI::App& app);
+[[nodiscard]] Run add_scenarios(CLI::App& app);
+
+inline constexpr int kBadInput = 2;
+
+// Prints an error the same way everywhere (to standard error) and returns kBadInput.
+int fail(const Error& error);
+
+// The whole of a file, or of standard input for "-". Refused above `max_bytes`.
+[[nodiscard]] Result<std::string> read_input(const std::string& path, std::size_t max_bytes);
+
+// Writes text to standard output; false where the reader has gone away or the disk is full.
+[[nodiscard]] bool print(std::string_view text);
+
+// A result for people. `colour` only where a terminal reads it and NO_COLOR is not set.
+[[nodiscard]] std::string render(const CheckResult& result, bool colour);
+[[nodiscard]] bool colour_wanted();
+
+}  // namespace capsize::cli

@@ -1,0 +1,55 @@
+// Input and output of the program.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "cli/command.hpp"
+
+namespace capsize::cli {
+
+int fail(const Error& error) {
+  std::string text = "capsize: bad input";
+  if (!error.where.empty()) text += " at " + error.where;
+  text += ": " + error.text + "\n";
+  if (!error.hint.empty()) text += "  way out: " + error.hint + "\n";
+  std::fputs(text.c_str(), stderr);
+  return kBadInput;
+}
+
+Result<std::string> read_input(const std::string& path, std::size_t max_bytes) {
+  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
+  if (file == nullptr) {
+    return tl::unexpected(Error{path, std::strerror(errno), "name a file that can be read"});
+  }
+  std::string text;
+  char chunk[1 << 16];
+  std::size_t got = 0;
+  while (text.size() <= max_bytes && (got = std::fread(chunk, 1, sizeof chunk, file)) > 0) {
+    text.append(chunk, got);
+  }
+  const bool broken = std::ferror(file) != 0;
+  if (file != stdin) (void)std::fclose(file);
+  if (broken) return tl::unexpected(Error{path, "cannot be read", "name a file, not a folder"});
+  if (text.size() > max_bytes) {
+    return tl::unexpected(
+        Error{path, "more than " + std::to_string(max_bytes) + " bytes", "give a smaller file"});
+  }
+  return text;
+}
+
+bool print(std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
+
+bool colour_wanted() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  if (no_colour != nullptr && *no_colour != '\0') return false;
+  return isatty(STDOUT_FILENO) == 1;
+}
+
+}  // namespace capsize::cli

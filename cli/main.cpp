@@ -1,0 +1,68 @@
+// The capsize program: reads the command line and runs one command. Each command is a file here.
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/command.hpp"
+
+namespace capsize::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "exit status: 0 pass, 1 violation, 2 bad input, 3 refused by the engine, 4 undecided\n"
+    "example: capsize check -- python -m sglang.launch_server --model-path "
+    "Qwen/Qwen3-30B-A3B --tp 8";
+
+int run(int argc, char** argv) {
+  std::vector<std::string> own;
+  Words words;
+  bool behind = false;
+  for (int i = 1; i < argc; ++i) {
+    if (!behind && std::string_view(argv[i]) == "--") {
+      behind = true;
+      continue;
+    }
+    (behind ? words : own).emplace_back(argv[i]);
+  }
+
+  CLI::App app("Does a parallel layout fit its CUDA graph capture sizes?", "capsize");
+  app.set_version_flag("--version", std::string("capsize ") + CAPSIZE_VERSION);
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  const std::pair<CLI::App*, Run> commands[] = {
+      [&] {
+        CLI::App* check = app.add_subcommand("check", "judge a launch line");
+        return std::pair{check, add_check(*check, words)};
+      }(),
+      [&] {
+        CLI::App* model = app.add_subcommand("model", "answer the model protocol (JSON lines)");
+        return std::pair{model, add_model(*model)};
+      }(),
+      [&] {
+        CLI::App* suite = app.add_subcommand("scenarios", "run the regression suite");
+        return std::pair{suite, add_scenarios(*suite)};
+      }(),
+  };
+
+  std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back
+  try {
+    app.parse(own);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return fail({"command line", error.what(), "capsize --help lists the commands and options"});
+  }
+  for (const auto& [command, body] : commands) {
+    if (command->parsed()) return body();
+  }
+  return kBadInput;
+}
+
+}  // namespace
+}  // namespace capsize::cli
+
+int main(int argc, char** argv) {
+  // A reader that goes away shows as a failed write, not as a signal.
+  std::signal(SIGPIPE, SIG_IGN);
+  return capsize::cli::run(argc, argv);
+}
