@@ -35,8 +35,8 @@ std::string_view name_of(Symptom symptom) {
 }
 
 Symptom symptom_of(std::string_view name) {
-  const auto found = std::ranges::find_if(
-      kSymptoms, [name](Symptom symptom) { return name_of(symptom) == name; });
+  const auto found =
+      std::ranges::find_if(kSymptoms, [name](Symptom symptom) { return name_of(symptom) == name; });
   return found == kSymptoms.end() ? Symptom::none : *found;
 }
 

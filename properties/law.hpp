@@ -54,7 +54,8 @@ struct Finding {
   Symptom symptom = Symptom::none;
   std::optional<Witness> witness;
   std::optional<FirstInTime> first_in_time;
-  std::string blame;                // the operation or the rule, in one sentence
+  std::string blame;                // the operation or the fault, in one sentence
+  std::string_view rule;            // the engine's function that is to blame: file and name
   std::string reason;               // why nothing was judged, or what a pass still leaves to say
   std::vector<std::string> repair;  // filled by whoever can try repairs
 };

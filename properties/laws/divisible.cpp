@@ -12,7 +12,11 @@ const Op& op_of(const StepPlan& plan, const Obligation& asks) {
   return plan.blocks[static_cast<std::size_t>(asks.block)].ops[static_cast<std::size_t>(asks.op)];
 }
 
-// "reduce_scatter over attn_tp (8 ranks) in layer 0: its rows do not divide ... (1 against 0)".
+std::string rows_text(std::int64_t rows) {
+  return std::to_string(rows) + (rows == 1 ? " row" : " rows");
+}
+
+// "reduce_scatter over attn_tp (8 ranks) in layer 0: its rows do not divide ...".
 std::string describe(const StepPlan& plan, const Obligation& asks, std::int64_t n) {
   const LayerBlock& block = plan.blocks[static_cast<std::size_t>(asks.block)];
   const Op& op = op_of(plan, asks);
@@ -25,14 +29,12 @@ std::string describe(const StepPlan& plan, const Obligation& asks, std::int64_t 
   text.append(" (").append(block.kind).append("): ").append(asks.reason);
   if (asks.kind == ObligationKind::equal) {
     const bool buffer = op.kind == OpKind::all_gather && !op.buffer_name.empty();
-    text.append(buffer ? " (" : ": ");
-    text.append(std::to_string(plan.exprs.value_at(asks.left, n)));
-    text.append(buffer ? " rows into the " + std::string(op.buffer_name) + " of "
-                       : " rows on one rank, " );
-    text.append(std::to_string(plan.exprs.value_at(asks.right, n)));
-    text.append(buffer ? " rows)" : " on another");
+    text.append(": ").append(rows_text(plan.exprs.value_at(asks.left, n)));
+    text.append(buffer ? " gathered into the " + std::string(op.buffer_name) + " of "
+                       : std::string(" on one rank, "));
+    text.append(rows_text(plan.exprs.value_at(asks.right, n)));
+    if (!buffer) text.append(" on another");
   }
-  if (!op.rule.empty()) text.append("; ").append(op.rule);
   return text;
 }
 
@@ -61,6 +63,29 @@ Symptom symptom_at(const StepPlan& plan, const Obligation* asks, bool group_capt
              : Symptom::clean_error;
 }
 
+// Where no large count is usable: the operation that meets none of them, told at the first count
+// from the threshold on that no other operation objects to.
+std::string describe_empty_tail(const DerivedStep& step) {
+  const StepPlan& plan = step.plan;
+  const UsableSet& usable = step.requirement.usable;
+  const auto& obligations = step.requirement.walked.obligations;
+  const auto exceptions = usable.usable_exceptions();
+  std::string text = exceptions.empty()
+                         ? "no count is usable"
+                         : "no count above " + std::to_string(exceptions.back()) + " is usable";
+  const Obligation* last = nullptr;
+  std::int64_t at = 0;
+  for (std::int64_t n = usable.threshold(); n < usable.threshold() + usable.period(); ++n) {
+    const Obligation* asks = first_broken(plan.exprs, obligations, n);
+    if (asks > last) {  // the later in the step, the more operations n has passed
+      last = asks;
+      at = n;
+    }
+  }
+  if (last == nullptr) return text;
+  return text + "; at " + std::to_string(at) + ": " + describe(plan, *last, at);
+}
+
 Finding check_path(const Subject& subject, const CapturePath& path) {
   const UsableSet& usable = path.step->requirement.usable;
   const auto unsafe = [&usable](std::int64_t size) { return !usable.contains(size); };
@@ -83,14 +108,13 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   const Obligation* asks = first_broken(plan.exprs, obligations, *smallest);
   finding.witness = witness_of(plan, asks, witness_at(path, *smallest));
   finding.blame = describe(plan, *asks, *smallest);
+  finding.rule = op_of(plan, *asks).rule;
   if (const auto event = first_event(subject, path, unsafe)) {
     finding.first_in_time = FirstInTime{name_of(event->kind), path.tokens_of(event->size).value};
     const Obligation* first = first_broken(plan.exprs, obligations, event->size);
     finding.symptom = symptom_at(plan, first, event->group_capture);
   }
-  if (usable.empty_tail()) {
-    finding.reason = "no large count is usable by this step";
-  }
+  if (usable.empty_tail()) finding.reason = describe_empty_tail(*path.step);
   return finding;
 }
 
@@ -115,7 +139,10 @@ Finding check_eager(const Subject&, const EagerPath& path) {
     finding.first_in_time = FirstInTime{"eager", n};
     finding.symptom = symptom_at(plan, asks, false);
     finding.blame = describe(plan, *asks, rows);
-    if (rows != n) finding.blame.append("; padded to ").append(std::to_string(rows)).append(" by ").append(path.rule);
+    finding.rule = op_of(plan, *asks).rule;
+    if (rows != n) {
+      finding.reason = "padded to " + rows_text(rows) + " by " + std::string(path.rule);
+    }
     return finding;
   }
   return finding;
@@ -128,8 +155,9 @@ const Law law_divisible{
     .name = "divisible",
     .defect_class = "C01",
     .subject = "step, against the capture plan",
-    .statement = "Every count that a path captures or presents can be split by every collective "
-                 "of its step.",
+    .statement =
+        "Every count that a path captures or presents can be split by every collective "
+        "of its step.",
     .formula = "for all n in B(p) and T(p): n in U",
     .check_path = check_path,
     .check_eager = check_eager};

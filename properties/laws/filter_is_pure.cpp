@@ -40,7 +40,8 @@ std::optional<std::string> fault_of(const CapturePath& path) {
     return "the caller's list is changed, and a second reader keeps other sizes";
   }
   if (!path.bounds.empty() && !filter.clamp_order_declared) {
-    const std::int64_t maximum = path.bounds.front().tokens / std::max<std::int64_t>(path.width.value, 1);
+    const std::int64_t maximum =
+        path.bounds.front().tokens / std::max<std::int64_t>(path.width.value, 1);
     if (kept_of(filter, clamped(path.candidates, maximum)) != clamped(once, maximum)) {
       return "cutting the list to its maximum before or after filtering gives different lists";
     }
@@ -55,7 +56,8 @@ Finding check_path(const Subject&, const CapturePath& path) {
   finding.verdict = LawVerdict::violation;
   finding.symptom = Symptom::silent_eager;
   finding.witness = witness_at(path, path.candidates.front());
-  finding.blame = *fault + "; " + std::string(path.filter.rule);
+  finding.blame = *fault;
+  finding.rule = path.filter.rule;
   return finding;
 }
 
@@ -66,8 +68,9 @@ const Law law_filter_is_pure{
     .name = "filter_is_pure",
     .defect_class = "C01",
     .subject = "filter",
-    .statement = "A filter is idempotent, does not depend on the order of its list, and leaves the "
-                 "caller's list as a second reader needs it.",
+    .statement =
+        "A filter is idempotent, does not depend on the order of its list, and leaves the "
+        "caller's list as a second reader needs it.",
     .formula = "f(f(L)) = f(L); set f(reverse L) = set f(L); f(L after f) = f(L)",
     .check_path = check_path};
 

@@ -13,9 +13,7 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
             .reason = "the source states no condition for the sizes of this path"};
   }
   const std::int64_t contract = *path.filter.contract_tokens;
-  const auto breaks = [&](std::int64_t size) {
-    return path.tokens_of(size).value % contract != 0;
-  };
+  const auto breaks = [&](std::int64_t size) { return path.tokens_of(size).value % contract != 0; };
   // Where every size that the filter can keep is a multiple, all lists are decided at once.
   const bool for_all_lists = path.tokens_of(path.filter.modulus).value % contract == 0;
   Finding finding{.known = for_all_lists ? Known::proved : Known::exhausted};
@@ -35,8 +33,8 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   const bool usable = path.step->requirement.usable.contains(*smallest);
   finding.symptom = usable ? Symptom::none : Symptom::clean_error;
   finding.blame = "keeps multiples of " + std::to_string(path.filter.modulus) + ", states \"" +
-                  std::string(path.filter.contract_text) + "\" (" + std::to_string(contract) +
-                  "); " + std::string(path.filter.rule);
+                  std::string(path.filter.contract_text) + "\" (" + std::to_string(contract) + ")";
+  finding.rule = path.filter.rule;
   if (usable) finding.reason = "the step can split this size all the same";
   return finding;
 }

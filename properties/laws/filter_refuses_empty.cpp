@@ -29,7 +29,8 @@ Finding check_path(const Subject&, const CapturePath& path) {
   finding.verdict = LawVerdict::violation;
   finding.symptom = Symptom::silent_eager;
   finding.witness = witness_at(path, at);
-  finding.blame = *fault + "; " + std::string(path.filter.rule);
+  finding.blame = *fault;
+  finding.rule = path.filter.rule;
   return finding;
 }
 

@@ -18,15 +18,15 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
     if (!smallest || lost.size < *smallest) smallest = lost.size;
   }
   if (wasted == 0) return finding;
-  finding.reason = std::to_string(wasted) +
-                   (wasted == 1 ? " dropped size" : " dropped sizes") +
+  finding.reason = std::to_string(wasted) + (wasted == 1 ? " dropped size" : " dropped sizes") +
                    " could be split by every collective; a batch of each size carries " +
                    std::to_string(padding) + " padded tokens in all, or runs eager";
   if (!subject.fail_on_waste) return finding;
   finding.verdict = LawVerdict::violation;
   finding.symptom = path.lookup(path.kept, *smallest) ? Symptom::none : Symptom::silent_eager;
   finding.witness = witness_at(path, *smallest);
-  finding.blame = std::string(path.filter.rule);
+  finding.blame = "drops a size that every collective could split";
+  finding.rule = path.filter.rule;
   return finding;
 }
 

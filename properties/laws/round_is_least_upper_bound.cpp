@@ -43,7 +43,8 @@ Finding check_path(const Subject&, const CapturePath& path) {
       // Too small a size cuts rows off; a larger one than needed only pads.
       if (want && !got) finding.symptom = Symptom::silent_eager;
       if (got && *got < n) finding.symptom = Symptom::silent_corruption;
-      finding.blame = describe(n, got, want) + "; " + std::string(path.lookup_rule);
+      finding.blame = describe(n, got, want);
+      finding.rule = path.lookup_rule;
       return finding;
     }
     previous = std::max(previous, size);
@@ -58,8 +59,9 @@ const Law law_round_is_least_upper_bound{
     .name = "round_is_least_upper_bound",
     .defect_class = "C03",
     .subject = "filter",
-    .statement = "A count runs at the least captured size that is enough, and at none above the "
-                 "largest.",
+    .statement =
+        "A count runs at the least captured size that is enough, and at none above the "
+        "largest.",
     .formula = "pad(n) = min{b in B(p) : b >= n}",
     .check_path = check_path};
 

@@ -23,8 +23,8 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
       finding.first_in_time = FirstInTime{name_of(event->kind), path.tokens_of(event->size).value};
     }
     finding.blame = std::to_string(path.tokens_of(*smallest).value) + " tokens pass " +
-                    std::string(bound.what) + " of " + std::to_string(bound.tokens) + "; " +
-                    std::string(bound.rule);
+                    std::string(bound.what) + " of " + std::to_string(bound.tokens);
+    finding.rule = bound.rule;
     return finding;
   }
   if (path.bounds.empty()) {

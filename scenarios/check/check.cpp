@@ -126,14 +126,16 @@ CheckResult check_unknown_model(const CheckRequest& request, const Engine& engin
     others.push_back(check_once(request, engine, launch));
     verdicts.push_back(others.back().verdict);
   }
-  const std::string name = source.named().empty() ? std::string("the model")
-                                                  : "model \"" + source.named() + "\"";
-  first.plan.assumed.push_back(name + " is not known: its weights and its context length are not "
-                                      "checked; give its config.json with --model-config");
+  const std::string name =
+      source.named().empty() ? std::string("the model") : "model \"" + source.named() + "\"";
+  first.plan.assumed.push_back(name +
+                               " is not known: its weights and its context length are not "
+                               "checked; give its config.json with --model-config");
   if (std::ranges::all_of(verdicts, [&](Verdict v) { return v == verdicts.front(); })) {
     first.plan.assumed.push_back("the verdict is the same for each of " + std::to_string(kinds) +
                                  " kinds of model that the rules tell apart; the sizes shown are "
-                                 "those of " + source.stand_ins()[0].name);
+                                 "those of " +
+                                 source.stand_ins()[0].name);
     return first;
   }
   std::string told;
@@ -176,16 +178,15 @@ void add_repairs(CheckResult& result, const CheckRequest& request, const Engine&
   std::vector<std::pair<std::string, bool>> tried;
   for (Finding& finding : result.findings) {
     if (finding.verdict != LawVerdict::violation) continue;
-    for (const RepairProposal& proposal :
-         engine.repairs(result.plan, finding.law, finding.path)) {
+    for (const RepairProposal& proposal : engine.repairs(result.plan, finding.law, finding.path)) {
       if (finding.repair.size() >= kRepairsTold) break;
       std::string line = option_line(proposal.add);
       for (const std::string& option : proposal.remove) {
         if (proposal.add.empty()) line.append("without ").append(option);
       }
       const auto known = std::ranges::find(tried, line, &std::pair<std::string, bool>::first);
-      const bool holds = known != tried.end() ? known->second
-                                              : holds_after(request, engine, launch, proposal);
+      const bool holds =
+          known != tried.end() ? known->second : holds_after(request, engine, launch, proposal);
       if (known == tried.end()) tried.emplace_back(line, holds);
       if (holds) finding.repair.push_back(proposal.text + ": " + line);
     }
@@ -286,12 +287,24 @@ CheckResult check(const CheckRequest& request) {
 
 Result<Gpu> gpu_of(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::pair<std::int64_t, int>>, 18> kGpus =
-      {{{"H100", {81559, 90}},      {"H100-PCIE", {81559, 90}},  {"H100-NVL", {95830, 90}},
-        {"H200", {143771, 90}},     {"H20", {97871, 90}},        {"GH200", {97871, 90}},
-        {"A100", {81920, 80}},      {"A100-40G", {40960, 80}},   {"A800", {81920, 80}},
-        {"B200", {183359, 100}},    {"GB200", {189471, 100}},    {"L40S", {46068, 89}},
-        {"L4", {23034, 89}},        {"A10", {23028, 86}},        {"RTX4090", {24564, 89}},
-        {"RTX5090", {32607, 120}},  {"RTXPRO6000", {97887, 120}}, {"T4", {15360, 75}}}};
+      {{{"H100", {81559, 90}},
+        {"H100-PCIE", {81559, 90}},
+        {"H100-NVL", {95830, 90}},
+        {"H200", {143771, 90}},
+        {"H20", {97871, 90}},
+        {"GH200", {97871, 90}},
+        {"A100", {81920, 80}},
+        {"A100-40G", {40960, 80}},
+        {"A800", {81920, 80}},
+        {"B200", {183359, 100}},
+        {"GB200", {189471, 100}},
+        {"L40S", {46068, 89}},
+        {"L4", {23034, 89}},
+        {"A10", {23028, 86}},
+        {"RTX4090", {24564, 89}},
+        {"RTX5090", {32607, 120}},
+        {"RTXPRO6000", {97887, 120}},
+        {"T4", {15360, 75}}}};
   for (const auto& [name, numbers] : kGpus) {
     if (name == text) return Gpu{std::string(name), numbers.first, numbers.second};
   }

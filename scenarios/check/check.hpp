@@ -23,7 +23,7 @@ struct CheckRequest {
   std::string engine = "sglang";
   std::string rules;  // empty: the engine's newest
   LaunchCommand launch;
-  std::optional<Gpu> gpu;                 // none: an H100, which is then listed under `assumed`
+  std::optional<Gpu> gpu;                  // none: an H100, which is then listed under `assumed`
   std::optional<ModelShape> model_config;  // overrules the model that the line names
   std::string model_config_name;           // how it was given, for the line to paste
   bool fail_on_waste = false;
@@ -49,7 +49,7 @@ struct CheckResult {
   std::vector<std::string> undecided;  // what the verdict hangs on, with what would settle it
   std::vector<std::string> notes;      // how the launch text was read
   std::vector<std::string> launch_words;
-  std::string repro;  // a line to paste
+  std::string repro;                        // a line to paste
   std::shared_ptr<const ModelShape> model;  // keeps a shape alive that was read for this check
 };
 

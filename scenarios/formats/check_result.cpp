@@ -127,6 +127,7 @@ void write_finding(JsonWriter& out, const Finding& finding) {
   } else {
     out.value(finding.blame);
   }
+  if (!finding.rule.empty()) out.field("rule", finding.rule);
   if (!finding.reason.empty()) out.field("reason", finding.reason);
   out.key("repair").array(finding.repair);
   out.end_object();

@@ -33,8 +33,7 @@ class JsonWriter {
 
   // Only a real bool: a pointer must not turn into `true`.
   template <class T>
-    requires std::is_same_v<T, bool>
-  JsonWriter& value(T truth) {
+  requires std::is_same_v<T, bool> JsonWriter& value(T truth) {
     comma();
     out_ += truth ? "true" : "false";
     return *this;
@@ -71,7 +70,7 @@ class JsonWriter {
   void quoted(std::string_view text);
 
   std::string out_;
-  bool first_ = true;      // nothing stands yet in the innermost object or array
+  bool first_ = true;  // nothing stands yet in the innermost object or array
   bool after_key_ = false;
 };
 
