@@ -72,8 +72,8 @@ Result<LaunchCommand> read_command(const CheckOptions& options, const Words& wor
 int check_one(const CheckOptions& options, const Words& words) {
   const Engine* engine = find_engine(options.engine);
   if (engine == nullptr) {
-    return report(options, Error{"--engine", "unknown engine \"" + options.engine + "\"",
-                                 "known: sglang"});
+    return report(options,
+                  Error{"--engine", "unknown engine \"" + options.engine + "\"", "known: sglang"});
   }
   auto request = read_options(options);
   if (!request) return report(options, std::move(request.error()));
@@ -121,7 +121,8 @@ int check_batch(const CheckOptions& options) {
 
 Run add_check(CLI::App& app, const Words& words) {
   auto options = std::make_shared<CheckOptions>();
-  app.add_option("FILE", options->file, "a file that holds the pasted launch (- for standard input)");
+  app.add_option("FILE", options->file,
+                 "a file that holds the pasted launch (- for standard input)");
   app.add_option("--rules", options->rules, "the engine's rules: pre-23972, 23972, 23906, 33200");
   app.add_option("--engine", options->engine, "the engine (sglang)");
   app.add_option("--gpu", options->gpu, "H100, A100, ... or memory_mib=81559,sm=90");
@@ -130,7 +131,8 @@ Run add_check(CLI::App& app, const Words& words) {
   app.add_option("--fail-on", options->fail_on, "waste: exit 1 if a usable size is dropped")
       ->check(CLI::IsMember({"waste"}));
   app.add_flag("--json", options->json, "one JSON object instead of text");
-  app.footer("behind -- stands the launch line: capsize check -- python -m sglang.launch_server ...");
+  app.footer(
+      "behind -- stands the launch line: capsize check -- python -m sglang.launch_server ...");
   return [options, &words] {
     return options->batch.empty() ? check_one(*options, words) : check_batch(*options);
   };

@@ -10,7 +10,7 @@ namespace capsize::cli {
 namespace {
 
 constexpr std::size_t kWrap = 100;
-constexpr std::size_t kIndent = 15;
+constexpr std::size_t kIndent = 17;
 constexpr std::size_t kSizesShown = 8;
 
 class Renderer {
@@ -94,7 +94,8 @@ class Renderer {
     out_ += '\n';
   }
 
-  void list(std::string_view label, const std::vector<std::string>& items, std::string_view between) {
+  void list(std::string_view label, const std::vector<std::string>& items,
+            std::string_view between) {
     if (!items.empty()) row(label, fmt::format("{}", fmt::join(items, between)));
   }
 
@@ -122,11 +123,14 @@ class Renderer {
   }
 
   void captures(const CapturePath& path) {
-    if (!path.enabled) return row(path.name, "no graphs, every batch runs eager: " + path.disabled_by);
+    if (!path.enabled)
+      return row(path.name, "no graphs, every batch runs eager: " + path.disabled_by);
     if (!path.undecided.empty()) return row(path.name, "undecided: " + path.undecided);
     const std::string_view unit = path.unit == Unit::tokens ? "token counts" : "batch sizes";
-    row(path.name, fmt::format("{} of {} {} kept: {}", kept_candidates(path),
-                               path.candidates.size(), unit, sizes(path.kept)));
+    row(path.name, path.kept.empty()
+                       ? fmt::format("none of {} {} is kept", path.candidates.size(), unit)
+                       : fmt::format("{} of {} {} kept: {}", kept_candidates(path),
+                                     path.candidates.size(), unit, sizes(path.kept)));
     if (!path.rounded.empty()) {
       row("", fmt::format("{} rounded up to multiples of {}", path.rounded.size(),
                           path.filter.modulus));
@@ -175,9 +179,9 @@ class Renderer {
     }
     if (!lost.empty()) {
       row("", fmt::format("lost {}: {}{}", lost.size(), sizes(lost),
-                          wasted.empty() ? "; none of them could be split (no waste)"
-                                         : fmt::format("; wasted {}: {}", wasted.size(),
-                                                       sizes(wasted))));
+                          wasted.empty()
+                              ? "; none of them could be split (no waste)"
+                              : fmt::format("; wasted {}: {}", wasted.size(), sizes(wasted))));
     }
     if (!path.candidates.empty() && !path.kept.empty()) {
       const std::int64_t asked = std::ranges::max(path.candidates);
@@ -210,16 +214,20 @@ class Renderer {
     for (const std::string& line : told) row("undecided", line);
   }
 
+  static std::string tokens(std::int64_t count) {
+    return fmt::format("{} {}", count, count == 1 ? "token" : "tokens");
+  }
+
   static std::string counted(const Witness& witness) {
-    if (!witness.requests) return fmt::format("{} tokens", witness.tokens);
-    return fmt::format("{} requests ({} tokens)", *witness.requests, witness.tokens);
+    if (!witness.requests) return tokens(witness.tokens);
+    return fmt::format("{} requests ({})", *witness.requests, tokens(witness.tokens));
   }
 
   void broken(const Finding& finding) {
     if (finding.verdict != LawVerdict::violation) return;
     out_ += "\n";
-    row(painted("broken", "31"), fmt::format("{} on {}: {}", finding.law, finding.path,
-                                             find_law(finding.law)->statement));
+    row("broken", fmt::format("{} on {}: {}", finding.law, plain(finding.path),
+                              find_law(finding.law)->statement));
     if (finding.witness) {
       const Witness& w = *finding.witness;
       std::string text = counted(w);
@@ -230,12 +238,13 @@ class Renderer {
       row("  smallest", text);
     }
     if (finding.first_in_time) {
-      row("  first in time", fmt::format(" {} tokens, {}", finding.first_in_time->tokens,
+      row("  first in time", fmt::format("{}, {}", tokens(finding.first_in_time->tokens),
                                          event_text(finding.first_in_time->event)));
     }
     row("  shows as", symptom_text(finding.symptom));
     row("  because", finding.blame);
     if (!finding.reason.empty()) row("", finding.reason);
+    if (!finding.rule.empty()) row("  rule", finding.rule);
     for (const std::string& repair : finding.repair) row("  way out", repair + " (tried: passes)");
     if (finding.repair.empty()) row("  way out", "none of the changes that were tried passes");
   }
@@ -259,20 +268,37 @@ class Renderer {
     return "";
   }
 
+  // One row a law: the paths on which it holds, grouped by how that is known.
   void passed() {
-    std::vector<std::string> names;
-    for (const Finding& finding : r_.findings) {
-      if (finding.verdict != LawVerdict::pass) continue;
-      names.push_back(fmt::format("{} ({}, {})", finding.law, finding.path, name_of(finding.known)));
-    }
     out_ += "\n";
-    if (names.empty()) return;
-    row("laws that hold", fmt::format("{}", fmt::join(names, ", ")));
-    for (const Finding& finding : r_.findings) {
-      if (finding.verdict == LawVerdict::pass && !finding.reason.empty()) {
-        row("", fmt::format("{} on {}: {}", finding.law, finding.path, finding.reason));
+    std::string_view label = "laws that hold";
+    for (const Law* law : laws()) {
+      std::string text;
+      for (const Known known : {Known::proved, Known::exhausted, Known::sampled, Known::observed}) {
+        std::vector<std::string> paths;
+        for (const Finding& f : r_.findings) {
+          const bool here = f.law == law->name && f.known == known;
+          if (here && f.verdict == LawVerdict::pass) paths.push_back(plain(f.path));
+        }
+        if (paths.empty()) continue;
+        text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", fmt::join(paths, ", "),
+                            name_of(known));
       }
+      if (text.empty()) continue;
+      row(label, fmt::format("{}: {}", law->name, text));
+      label = "";
     }
+    for (const Finding& f : r_.findings) {
+      if (f.verdict != LawVerdict::pass || f.reason.empty()) continue;
+      row("", fmt::format("note, {} on {}: {}", f.law, plain(f.path), f.reason));
+    }
+  }
+
+  // Path names as words: eager_prefill is "eager prefill".
+  static std::string plain(std::string_view path) {
+    std::string text(path);
+    std::ranges::replace(text, '_', ' ');
+    return text;
   }
 
   const CheckResult& r_;

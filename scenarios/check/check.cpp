@@ -131,6 +131,7 @@ CheckResult check_unknown_model(const CheckRequest& request, const Engine& engin
   first.plan.assumed.push_back(name +
                                " is not known: its weights and its context length are not "
                                "checked; give its config.json with --model-config");
+  if (first.verdict == Verdict::undecided && !first.plan.undecided.empty()) return first;
   if (std::ranges::all_of(verdicts, [&](Verdict v) { return v == verdicts.front(); })) {
     first.plan.assumed.push_back("the verdict is the same for each of " + std::to_string(kinds) +
                                  " kinds of model that the rules tell apart; the sizes shown are "

@@ -51,8 +51,8 @@ std::optional<std::int64_t> environment_number(std::span<const EnvironmentVariab
 // Builds the plan of one launch from its resolved arguments.
 class Planner {
  public:
-  Planner(const LaunchRequest& request, Version version, ModelChoice model,
-          ArchitectureFacts facts, const Resolved& resolved)
+  Planner(const LaunchRequest& request, Version version, ModelChoice model, ArchitectureFacts facts,
+          const Resolved& resolved)
       : request_(request),
         version_(version),
         model_(model),
@@ -95,16 +95,23 @@ class Planner {
                                            std::to_string(request_.gpu.sm)
                                      : request_.gpu.name));
     if (!args_.max_running_requests && !args_.disable_cuda_graph) {
-      assumed.push_back("request slots: 2048 (the engine sizes its pool after loading; it takes "
-                        "2048 to 4096 unless memory is short)");
+      assumed.push_back(
+          "request slots: 2048 (the engine sizes its pool after loading; it takes "
+          "2048 to 4096 unless memory is short)");
     }
     if (args_.model_override_args) assumed.push_back("--json-model-override-args is not applied");
     if (args_.config_file) assumed.push_back("--config is not read: its options are missing here");
-    for (const std::string& flag : args_.unread_flags) {
-      assumed.push_back(flag + ": no rule here reads it");
+    if (!args_.unread_flags.empty()) {
+      std::string text = "no rule here reads";
+      for (const std::string& flag : args_.unread_flags) text.append(" ").append(flag);
+      assumed.push_back(std::move(text));
     }
     if (!args_.unknowns.topology) {
       for (const std::string& reason : args_.unknowns.reasons) assumed.push_back(reason);
+    }
+    if (r_.prefill_off.empty() && r_.predicates.gathered_buffer) {
+      assumed.push_back("inside a captured prefill rows and buffers are those of the capture (the "
+                        "engine publishes the unpadded count there)");
     }
     if (r_.sizes.attn_dp > 1) {
       assumed.push_back("all data-parallel replicas present equally many tokens (in step)");
@@ -113,9 +120,14 @@ class Planner {
 
   void set_sizes() {
     const Sizes& s = r_.sizes;
-    plan_.deployment.sizes = {{"tp", s.tp},           {"pp", s.pp},     {"attn_dp", s.attn_dp},
-                              {"attn_cp", s.attn_cp}, {"attn_tp", s.attn_tp()}, {"ep", s.ep},
-                              {"moe_dp", s.moe_dp},   {"moe_tp", s.moe_tp()}};
+    plan_.deployment.sizes = {{"tp", s.tp},
+                              {"pp", s.pp},
+                              {"attn_dp", s.attn_dp},
+                              {"attn_cp", s.attn_cp},
+                              {"attn_tp", s.attn_tp()},
+                              {"ep", s.ep},
+                              {"moe_dp", s.moe_dp},
+                              {"moe_tp", s.moe_tp()}};
   }
 
   // The groups, or the refusal of a world that they do not cover.
@@ -123,11 +135,11 @@ class Planner {
     const Sizes& s = r_.sizes;
     set_sizes();
     if (s.moe_tp() < 1 || s.tp % (s.ep * s.moe_dp) != 0) {
-      plan_.refusal = Refusal{RefusalStage::model,
-                              "distributed/parallel_state.py::initialize_model_parallel",
-                              std::nullopt,
-                              "some ranks would be in no expert group: choose --ep-size so that it "
-                              "divides --tp-size / --moe-dp-size"};
+      plan_.refusal =
+          Refusal{RefusalStage::model, "distributed/parallel_state.py::initialize_model_parallel",
+                  std::nullopt,
+                  "some ranks would be in no expert group: choose --ep-size so that it "
+                  "divides --tp-size / --moe-dp-size"};
       return false;
     }
     plan_.deployment.topology = std::make_shared<const Topology>(topology_of(s));
@@ -240,8 +252,7 @@ class Planner {
                                 .gathered = r_.predicates.gathered_buffer};
     // The breakable runner has a list of its own until both runners become one (#23906).
     const bool unfiltered = r_.breakable && version_ < Version::pr_23906;
-    const PrefillFilterRule& rule =
-        prefill_filter_at(unfiltered ? Version::pr_23906 : version_);
+    const PrefillFilterRule& rule = prefill_filter_at(unfiltered ? Version::pr_23906 : version_);
     return {.apply = [in, &rule](SizeList& sizes) { return rule.apply(in, sizes); },
             .rule = unfiltered ? "breakable_cuda_graph_runner.py::BreakableCudaGraphRunner.__init__"
                                : rule.function,
@@ -269,8 +280,7 @@ class Planner {
         path.named.push_back({size, "--piecewise-cuda-graph-tokens"});
       }
     } else if (r_.prefill_max_is_named) {
-      path.named.push_back(
-          {r_.lists.piecewise_max_tokens, "--piecewise-cuda-graph-max-tokens"});
+      path.named.push_back({r_.lists.piecewise_max_tokens, "--piecewise-cuda-graph-max-tokens"});
     }
   }
 
@@ -415,14 +425,13 @@ class Planner {
 
   void refuse_if_empty(const CapturePath& path) {
     if (plan_.refusal || !path.refused) return;
-    plan_.refusal =
-        Refusal{RefusalStage::capture, std::string(path.filter.rule), path.refused,
-                std::string("name sizes that are multiples of ") +
-                    std::to_string(path.filter.modulus) +
-                    (path.unit == Unit::tokens ? " with --piecewise-cuda-graph-tokens, or use "
-                                                 "--disable-piecewise-cuda-graph"
-                                               : " with --cuda-graph-bs, or use "
-                                                 "--disable-cuda-graph")};
+    plan_.refusal = Refusal{
+        RefusalStage::capture, std::string(path.filter.rule), path.refused,
+        std::string("name sizes that are multiples of ") + std::to_string(path.filter.modulus) +
+            (path.unit == Unit::tokens ? " with --piecewise-cuda-graph-tokens, or use "
+                                         "--disable-piecewise-cuda-graph"
+                                       : " with --cuda-graph-bs, or use "
+                                         "--disable-cuda-graph")};
   }
 
   void make_eager_paths() {
@@ -517,10 +526,8 @@ Result<EnginePlan> plan_launch(const LaunchRequest& request) {
   }
   const ModelChoice model = request.find_model(args->model_path);
   const ArchitectureFacts facts = facts_of(*model.shape);
-  const Resolved resolved = resolve({.args = *std::move(args),
-                                     .model = model.shape,
-                                     .facts = facts,
-                                     .gpu = request.gpu});
+  const Resolved resolved =
+      resolve({.args = *std::move(args), .model = model.shape, .facts = facts, .gpu = request.gpu});
   EnginePlan plan = Planner(request, *version, model, facts, resolved).run();
   for (std::string& option : left_over) {
     plan.assumed.push_back(std::move(option) + ": left to the wrapper");

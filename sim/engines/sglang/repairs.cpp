@@ -22,7 +22,8 @@ constexpr PathOptions kPrefill{"--piecewise-cuda-graph-tokens", "--piecewise-cud
 constexpr PathOptions kDecode{"--cuda-graph-bs", "--cuda-graph-max-bs", "--disable-cuda-graph", ""};
 
 RepairProposal with_list(const PathOptions& options, const SizeList& sizes, std::string text) {
-  RepairProposal proposal{.text = std::move(text), .add = {std::string(options.list)}, .remove = {}};
+  RepairProposal proposal{
+      .text = std::move(text), .add = {std::string(options.list)}, .remove = {}};
   for (const std::int64_t size : sizes) proposal.add.push_back(std::to_string(size));
   return proposal;
 }
@@ -66,17 +67,18 @@ void propose_covering_maximum(std::vector<RepairProposal>& out, const CapturePat
     SizeList sizes = fitting_sizes(path);
     std::erase_if(sizes, [size](std::int64_t other) { return other > size; });
     sizes.push_back(size);
-    out.push_back(with_list(options, ascending_unique(sizes),
-                            "end the list at " + std::to_string(size)));
+    out.push_back(
+        with_list(options, ascending_unique(sizes), "end the list at " + std::to_string(size)));
     return;
   }
 }
 
 void propose_other_layouts(std::vector<RepairProposal>& out) {
-  out.push_back({"leave out --enable-prefill-context-parallel", {},
+  out.push_back({"do not split prefills over context parallelism",
+                 {},
                  {"--enable-prefill-context-parallel"}});
-  out.push_back({"use --moe-a2a-backend none", {"--moe-a2a-backend", "none"}, {}});
-  out.push_back({"leave out --moe-dense-tp-size", {}, {"--moe-dense-tp-size"}});
+  out.push_back({"switch the all-to-all off", {"--moe-a2a-backend", "none"}, {}});
+  out.push_back({"cut dense layers like all others", {}, {"--moe-dense-tp-size"}});
 }
 
 }  // namespace
@@ -97,7 +99,7 @@ std::vector<RepairProposal> repairs(const EnginePlan& plan, std::string_view law
     if (!options.enforce.empty()) off.remove.emplace_back(options.enforce);
     out.push_back(std::move(off));
   }
-  if (law == "divisible") propose_other_layouts(out);
+  propose_other_layouts(out);
   return out;
 }
 

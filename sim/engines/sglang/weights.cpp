@@ -734,11 +734,11 @@ std::string way_out(const Failure& failure, const ModelShape& model, const Weigh
 Refusal refusal_of(const Failure& failure, const ModelShape& model, const WeightLayout& layout,
                    const Traits& traits) {
   const bool late = failure.check >= Check::quantised_tp_by_ep;
-  return Refusal{.stage = late ? RefusalStage::capture : RefusalStage::model,
-                 .rule = rule_of(failure, model, traits),
-                 .text = engine_text(failure, layout),
-                 .hint = reason(failure, layout, traits) +
-                         ". The way out: " + way_out(failure, model, layout, traits) + "."};
+  return Refusal{
+      .stage = late ? RefusalStage::capture : RefusalStage::model,
+      .rule = rule_of(failure, model, traits),
+      .text = engine_text(failure, layout),
+      .hint = reason(failure, layout, traits) + "; " + way_out(failure, model, layout, traits)};
 }
 
 }  // namespace
