@@ -100,6 +100,7 @@ CheckResult check_once(const CheckRequest& request, const Engine& engine,
     return result;
   }
   result.plan = *std::move(plan);
+  if (!request.gpu) result.plan.assumed.insert(result.plan.assumed.begin(), "gpu: H100");
   if (!result.plan.refusal) {
     result.findings = judge({.captures = result.plan.captures,
                              .lifecycle = result.plan.lifecycle,

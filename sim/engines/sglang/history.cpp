@@ -31,8 +31,8 @@ FilterResult keep_multiples(const PrefillFilterInput& in, const SizeList& sizes)
   std::ranges::copy_if(sizes, std::back_inserter(result.kept),
                        [base](std::int64_t size) { return size % base == 0; });
   if (result.kept.empty()) {
-    result.refused = "No piecewise CUDA graph capture sizes are multiples of " +
-                     std::to_string(base);
+    result.refused =
+        "No piecewise CUDA graph capture sizes are multiples of " + std::to_string(base);
   }
   return result;
 }
@@ -53,10 +53,9 @@ FilterResult sort_only(const PrefillFilterInput&, const SizeList& sizes) {
 
 FilterResult round_up(const PrefillFilterInput& in, const SizeList& sizes) {
   FilterResult result{sizes, {}};
-  if (in.gathered) {
-    for (std::int64_t& size : result.kept) size = align_up(size, in.attn_tp);
-  }
   std::ranges::sort(result.kept);
+  if (!in.gathered) return result;  // the proposal leaves such configurations as they are
+  for (std::int64_t& size : result.kept) size = align_up(size, in.attn_tp);
   const auto repeats = std::ranges::unique(result.kept);
   result.kept.erase(repeats.begin(), repeats.end());
   return result;
@@ -71,8 +70,8 @@ std::optional<std::int64_t> contract_tp(const PrefillFilterInput& in) {
 constexpr std::array kPrefillFilter = {
     PrefillFilterRule{"takes the list as it is", Version::pre_23972, Version::pr_23972,
                       "sgl-project/sglang #10062",
-                      "piecewise_cuda_graph_runner.py::PiecewiseCudaGraphRunner.__init__",
-                      keep_all, one, no_contract, "", false},
+                      "piecewise_cuda_graph_runner.py::PiecewiseCudaGraphRunner.__init__", keep_all,
+                      one, no_contract, "", false},
     PrefillFilterRule{"keeps multiples of the attention-TP size, if tokens are gathered",
                       Version::pr_23972, Version::pr_23906, "sgl-project/sglang #23972",
                       "piecewise_cuda_graph_runner.py::PiecewiseCudaGraphRunner.__init__",

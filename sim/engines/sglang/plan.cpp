@@ -90,10 +90,6 @@ class Planner {
  private:
   void note_assumptions() {
     auto& assumed = plan_.assumed;
-    assumed.push_back("gpu: " + (request_.gpu.name.empty()
-                                     ? std::to_string(request_.gpu.memory_mib) + " MiB, sm " +
-                                           std::to_string(request_.gpu.sm)
-                                     : request_.gpu.name));
     if (!args_.max_running_requests && !args_.disable_cuda_graph) {
       assumed.push_back(
           "request slots: 2048 (the engine sizes its pool after loading; it takes "
@@ -110,8 +106,12 @@ class Planner {
       for (const std::string& reason : args_.unknowns.reasons) assumed.push_back(reason);
     }
     if (r_.prefill_off.empty() && r_.predicates.gathered_buffer) {
-      assumed.push_back("inside a captured prefill rows and buffers are those of the capture (the "
-                        "engine publishes the unpadded count there)");
+      assumed.push_back(
+          "inside a captured prefill rows and buffers are those of the capture (the "
+          "engine publishes the unpadded count there)");
+    }
+    if (r_.sizes.pp > 1) {
+      assumed.push_back("what passes between pipeline stages is not judged");
     }
     if (r_.sizes.attn_dp > 1) {
       assumed.push_back("all data-parallel replicas present equally many tokens (in step)");
@@ -322,6 +322,9 @@ class Planner {
     path.largest_is_known = args_.max_running_requests.has_value();
     path.filter = decode_size_filter();
     if (args_.unknowns.decode) path.undecided = joined_reasons();
+    if (path.undecided.empty() && !args_.device.empty() && !args_.device.starts_with("cuda")) {
+      path.undecided = "graphs on device " + std::string(args_.device) + " are not modelled";
+    }
     if (path.undecided.empty()) path.undecided = unmodelled();
     if (!path.enabled) return path;
     apply_filter(path, "no multiple of ", " requests");
