@@ -83,14 +83,12 @@ std::size_t match_entry(std::span<const ShellWord> words, std::size_t at, const 
     } else if (word.starts_with("-m") && matches(word.substr(2), head)) {
       count = 1;
     }
-  } else if (is_module_file(word, head)) {
-    count = 1;
-  } else if (rest.empty()) {
+  } else if (rest.empty() && !is_module_file(word, head)) {
     // One word without a sub-command: only where a command's name can stand, so that a mention as
     // an argument (`pip install name`) is none.
     const bool dotted = head.find('.') != npos;
     if (at == first && matches(dotted ? word : base_name(word), head)) count = 1;
-  } else if (matches(word, head) || matches(base_name(word), head)) {
+  } else if (is_module_file(word, head) || matches(word, head) || matches(base_name(word), head)) {
     count = 1;
   }
   return count != 0 && match_rest(words, at, rest, count) ? count : 0;

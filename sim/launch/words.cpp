@@ -36,6 +36,17 @@ std::string_view line_at(std::string_view text, std::size_t offset) {
   return text.substr(offset, end == std::string_view::npos ? end : end - offset);
 }
 
+// Whether only blanks stand between `offset` and the end of its line, which goes to `end`. Looks no
+// further than the first character that is no blank.
+bool is_line_end(std::string_view text, std::size_t offset, std::size_t& end) {
+  while (offset < text.size() && is_blank(text[offset])) ++offset;
+  end = offset;
+  return offset >= text.size() || text[offset] == '\n';
+}
+
+// A placeholder or a brace list longer than this is none.
+constexpr std::size_t kLongestBraces = 200;
+
 bool is_number(std::string_view word) {
   return !word.empty() && word.find_first_not_of("0123456789.") == std::string_view::npos;
 }
@@ -104,10 +115,11 @@ ShellReader::Step ShellReader::special(char c) {
     default: break;
   }
   // '^' ends a line of cmd.exe; anywhere else it is a character like others.
-  if (!in_word_ && trim(line_at(text_, at_ + 1)).empty() && peek() != '\0') {
+  std::size_t end = 0;
+  if (!in_word_ && is_line_end(text_, at_ + 1, end) && end < text_.size()) {
     session_.notes.once(Remark::other_continuation,
                         "line " + at_line() + " ends in '^', read as a continued line");
-    at_ += line_at(text_, at_).size() + 1;
+    at_ = end + 1;
     glued_ = true;
     return Step::word;
   }
@@ -129,10 +141,9 @@ void ShellReader::begin_word(std::size_t offset) {
   const char c = text_[offset];
   if (c != '_' && !is_letter(c)) return;
   const std::string_view rest = text_.substr(offset);
-  std::size_t length = identifier_length(rest);
-  if (length < rest.size() && rest[length] == '=') {
-    current_.assigned = static_cast<std::uint32_t>(length);
-  } else if (length + 1 < rest.size() && rest[length] == '+' && rest[length + 1] == '=') {
+  const std::size_t length = identifier_length(rest);
+  const std::string_view behind = rest.substr(length);
+  if (behind.starts_with("=") || behind.starts_with("+=")) {
     current_.assigned = static_cast<std::uint32_t>(length);
   }
 }
@@ -166,16 +177,16 @@ ShellReader::Step ShellReader::backslash() {
     glued_ = true;
     return Step::word;
   }
-  const std::string_view line = line_at(text_, at_ + 1);
-  if (trim(line).empty()) {
-    if (!line.empty() && at_ + 1 + line.size() < text_.size()) {
+  std::size_t end = 0;
+  if (is_line_end(text_, at_ + 1, end)) {
+    if (end < text_.size()) {
       session_.notes.once(Remark::blanks_after_backslash,
                           "line " + at_line() +
                               " has blanks behind its backslash: a shell would end the command "
                               "there; it was read as a continued line");
     }
     finish_word();
-    at_ = std::min(text_.size(), at_ + line.size() + 2);
+    at_ = std::min(text_.size(), end + 1);
     glued_ = true;
     return Step::word;
   }
@@ -347,7 +358,7 @@ void ShellReader::brace() {
   may_be_placeholder_ = true;
   // "{{ .Values.tp }}" is one word to its author, whatever blanks it holds.
   if (peek() == '{') {
-    const std::string_view line = line_at(text_, at_);
+    const std::string_view line = line_at(text_.substr(0, at_ + kLongestBraces), at_);
     const std::size_t end = line.find("}}");
     if (end != std::string_view::npos && has_placeholder(line.substr(0, end + 2))) {
       current_.word.text += line.substr(0, end + 2);
@@ -356,7 +367,7 @@ void ShellReader::brace() {
     }
   }
   // {1,2,4} and {1..8} are lists to bash. They are told, not expanded.
-  const std::string_view inside = line_at(text_, at_ + 1);
+  const std::string_view inside = line_at(text_.substr(0, at_ + kLongestBraces), at_ + 1);
   const std::size_t end = inside.find_first_of("} \t'\"");
   if (end != std::string_view::npos && inside[end] == '}') {
     const std::string_view list = inside.substr(0, end);
@@ -514,13 +525,13 @@ ShellReader::Step ShellReader::backtick() {
     command_->ending = Ending::span;
     return Step::done;
   }
-  const std::string_view line = line_at(text_, at_ + ticks);
+  std::size_t end = 0;
   const std::size_t close = text_.find('`', at_ + ticks);
-  if (ticks == 1 && !in_word_ && trim(line).empty() && !command_->words.empty() &&
-      at_ + ticks + line.size() < text_.size()) {
+  if (ticks == 1 && !in_word_ && !command_->words.empty() && is_line_end(text_, at_ + 1, end) &&
+      end < text_.size()) {
     session_.notes.once(Remark::other_continuation,
                         "line " + at_line() + " ends in a backtick, read as a continued line");
-    at_ += ticks + line.size() + 1;
+    at_ = end + 1;
     glued_ = true;
     return Step::word;
   }
