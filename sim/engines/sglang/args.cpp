@@ -163,8 +163,8 @@ struct Assign {
     return {};
   }
   template <class Field>
-    requires std::is_same_v<Field, IntegerField> || std::is_same_v<Field, OptionalField>
-  Result<void> operator()(Field field) const {
+  requires std::is_same_v<Field, IntegerField> || std::is_same_v<Field, OptionalField> Result<void>
+  operator()(Field field) const {
     auto number = number_of(flag, value());
     if (!number) return tl::unexpected(std::move(number.error()));
     args.*field = *number;
@@ -208,9 +208,10 @@ Result<void> check_sizes(const ServerArgs& args) {
     if (auto fits = check_size(flag, std::ranges::max(**list)); !fits) return fits;
   }
   if (args.tp_size > 0 && args.pp_size > 0 && args.tp_size * args.pp_size > kLargestWorld) {
-    return tl::unexpected(Error{"--tp-size", std::to_string(args.tp_size * args.pp_size) +
-                                                 " ranks are more than capsize lays out",
-                                "give at most " + std::to_string(kLargestWorld) + " ranks"});
+    return tl::unexpected(
+        Error{"--tp-size",
+              std::to_string(args.tp_size * args.pp_size) + " ranks are more than capsize lays out",
+              "give at most " + std::to_string(kLargestWorld) + " ranks"});
   }
   return {};
 }
@@ -236,6 +237,11 @@ Result<ServerArgs> read_args(const ParsedFlags& flags) {
     if (auto read = std::visit(Assign{args, flag}, row->member); !read) {
       return tl::unexpected(std::move(read.error()));
     }
+  }
+  if (args.config_file) {
+    args.unknowns.topology = true;
+    args.unknowns.reasons.emplace_back(
+        "--config: the file is not read here; give its options on the line");
   }
   if (auto fits = check_sizes(args); !fits) return tl::unexpected(std::move(fits.error()));
   return args;

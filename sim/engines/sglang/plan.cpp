@@ -96,7 +96,6 @@ class Planner {
           "2048 to 4096 unless memory is short)");
     }
     if (args_.model_override_args) assumed.push_back("--json-model-override-args is not applied");
-    if (args_.config_file) assumed.push_back("--config is not read: its options are missing here");
     if (!args_.unread_flags.empty()) {
       std::string text = "no rule here reads";
       for (const std::string& flag : args_.unread_flags) text.append(" ").append(flag);
