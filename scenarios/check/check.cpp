@@ -210,15 +210,20 @@ std::string repro_line(const CheckRequest& request, const CheckResult& result) {
   return line;
 }
 
-// The rules that an image tag in the pasted text stands for, where this engine has them.
+// The rules that were asked for, or those nearest to the release that an image tag in the text
+// names, or the newest.
 std::string rules_of(const CheckRequest& request, const Engine& engine,
                      std::vector<std::string>& notes) {
   if (!request.rules.empty()) return request.rules;
-  if (const auto& image = request.launch.image) {
-    notes.push_back("image " + *image + ": the rules of its release are not modelled, those of " +
-                    std::string(engine.newest) + " were taken");
-  }
-  return std::string(engine.newest);
+  const auto& image = request.launch.image;
+  const std::size_t colon = image ? image->rfind(':') : std::string::npos;
+  if (colon == std::string::npos) return std::string(engine.newest);
+  const auto label = engine.label_of_image(std::string_view(*image).substr(colon + 1));
+  const std::string rules(label.value_or(engine.newest));
+  notes.push_back("image " + *image + ": judged by rules " + rules +
+                  (label ? ", the point in time nearest to it that is modelled"
+                         : "; no release is read from its tag"));
+  return rules;
 }
 
 }  // namespace

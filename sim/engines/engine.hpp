@@ -46,7 +46,7 @@ struct EnginePlan {
   Deployment deployment;
   CapturePlan captures;
   Lifecycle lifecycle;
-  std::optional<Refusal> refusal;         // the engine would not start; what is above may be partial
+  std::optional<Refusal> refusal;  // the engine would not start; what is above may be partial
   std::vector<std::string> ignored_flags;  // given, and cannot matter to sizes or groups
   std::vector<std::string> assumed;        // what was taken for granted
   std::vector<std::string> undecided;      // values that are not known and that everything hangs on
@@ -63,6 +63,8 @@ struct Engine {
   std::span<const EntryPoint> entry_points;
   std::span<const RulesLabel> labels;  // oldest first
   std::string_view newest;             // the default of --rules
+  // The label nearest to the release that an image tag names ("v0.5.11-cu126"); none if unread.
+  std::optional<std::string_view> (*label_of_image)(std::string_view tag);
   // Bad input is an Error (a size that capsize cannot hold); a refusal is part of the plan.
   Result<EnginePlan> (*plan)(const LaunchRequest&);
   // Shapes that stand for an unknown model: between them they take every branch of the rules.

@@ -1,6 +1,7 @@
 #include "sim/engines/sglang/history.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <string>
 
 namespace capsize::sglang {
@@ -101,6 +102,20 @@ std::optional<Version> version_of(std::string_view label) {
 
 std::string_view name_of(Version version) {
   return kLabels[static_cast<std::size_t>(version)].name;
+}
+
+std::optional<std::string_view> label_of_image(std::string_view tag) {
+  if (tag.starts_with('v')) tag.remove_prefix(1);
+  std::array<int, 3> parts{};
+  for (int& part : parts) {
+    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), part);
+    if (error != std::errc{}) return std::nullopt;
+    tag.remove_prefix(static_cast<std::size_t>(end - tag.data()));
+    if (tag.starts_with('.')) tag.remove_prefix(1);
+  }
+  if (parts < std::array{0, 5, 11}) return "pre-23972";
+  if (parts < std::array{0, 5, 14}) return "23972";
+  return "23906";
 }
 
 std::string_view flag_release(Version version) {

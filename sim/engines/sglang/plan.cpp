@@ -289,7 +289,7 @@ class Planner {
                              "the maximum that the list was made for "
                              "(--piecewise-cuda-graph-max-tokens)",
                              "server_args.py::ServerArgs._generate_piecewise_cuda_graph_tokens",
-                             "none"});
+                             "none", true});
     }
     if (context_length() > 0) {
       // A capture presents all its tokens as one request (#22516 and #30206 mend this later).
@@ -544,6 +544,7 @@ Engine engine() {
           .entry_points = kEntryPoints,
           .labels = labels(),
           .newest = "23906",
+          .label_of_image = label_of_image,
           .plan = plan_launch,
           .stand_ins = stand_ins,
           .repairs = repairs,
