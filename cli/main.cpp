@@ -1,4 +1,5 @@
 // The capsize program: reads the command line and runs one command. Each command is a file here.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -45,6 +46,13 @@ int run(int argc, char** argv) {
       }(),
   };
 
+  // CLI11 would only say that a command is missing.
+  if (!own.empty() && !own.front().starts_with('-') &&
+      std::ranges::none_of(commands,
+                           [&](const auto& c) { return c.first->get_name() == own[0]; })) {
+    return fail({"command line", "unknown command \"" + own.front() + "\"",
+                 "the commands are check, model and scenarios"});
+  }
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back
   try {
     app.parse(own);
