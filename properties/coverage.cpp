@@ -2,17 +2,36 @@
 
 #include <algorithm>
 
+#include "sim/units.hpp"
+
 namespace capsize {
 
+namespace {
+
+// Where a candidate is captured: at itself, or at what a rounding filter makes of it.
+bool is_captured(const CapturePath& path, std::int64_t size) {
+  const std::int64_t at = path.filter.rounds ? align_up(size, path.filter.modulus) : size;
+  return std::ranges::find(path.kept, at) != path.kept.end();
+}
+
+std::string why_dropped(const CapturePath& path, std::int64_t size) {
+  const auto told = std::ranges::find(path.dropped, size, &DroppedSize::size);
+  return told == path.dropped.end() ? "" : told->why;
+}
+
+}  // namespace
+
+// From the two lists themselves: what the plan says that it dropped explains, and decides nothing.
 std::vector<LostSize> lost_sizes(const CapturePath& path) {
   std::vector<LostSize> lost;
-  lost.reserve(path.dropped.size());
-  for (const DroppedSize& dropped : path.dropped) {
-    LostSize one{.size = dropped.size, .why = dropped.why};
-    const bool reachable = dropped.size <= path.largest_presented;
-    one.usable = reachable && path.step->requirement.usable.contains(dropped.size);
-    one.goes_to = dropped.size >= 1 ? path.lookup(path.kept, dropped.size) : std::nullopt;
-    if (one.goes_to) one.padded_tokens = path.tokens_of(*one.goes_to - dropped.size).value;
+  for (const std::int64_t size : path.candidates) {
+    if (is_captured(path, size)) continue;
+    if (std::ranges::find(lost, size, &LostSize::size) != lost.end()) continue;
+    LostSize one{.size = size, .why = why_dropped(path, size)};
+    const bool reachable = size <= path.largest_presented;
+    one.usable = reachable && path.step->requirement.usable.contains(size);
+    one.goes_to = size >= 1 ? path.lookup(path.kept, size) : std::nullopt;
+    if (one.goes_to) one.padded_tokens = path.tokens_of(*one.goes_to - size).value;
     lost.push_back(std::move(one));
   }
   return lost;

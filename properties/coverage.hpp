@@ -19,7 +19,7 @@ struct LostSize {
   std::string why;
 };
 
-// Every candidate that is not captured. A rounding filter loses none.
+// Every candidate that is not captured, once; a rounding filter captures it where it rounds to.
 [[nodiscard]] std::vector<LostSize> lost_sizes(const CapturePath& path);
 
 struct EagerInterval {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace capsize {
 namespace {
@@ -47,28 +48,37 @@ const Law* find_law(std::string_view name) {
   return nullptr;
 }
 
-std::vector<Finding> judge(const Subject& subject) {
+std::vector<Finding> judge(const Law& law, const Subject& subject) {
   std::vector<Finding> findings;
-  findings.reserve(laws().size() * subject.captures.paths.size() + subject.captures.eager.size());
-  const auto add = [&findings](const Law& law, std::string_view path, Finding finding) {
+  const auto add = [&](std::string_view path, Finding finding) {
     finding.law = law.name;
     finding.path = path;
     findings.push_back(std::move(finding));
   };
-  for (const Law* law : laws()) {
+  if (law.check_path != nullptr) {
     for (const CapturePath& path : subject.captures.paths) {
-      if (law->check_path == nullptr) continue;
-      auto none = not_judged(path);
-      add(*law, path.name, none ? *std::move(none) : law->check_path(subject, path));
+      auto none = not_judged(law, path);
+      add(path.name, none ? *std::move(none) : law.check_path(subject, path));
     }
+  }
+  if (law.check_eager != nullptr) {
     for (const EagerPath& path : subject.captures.eager) {
-      if (law->check_eager != nullptr) add(*law, path.name, law->check_eager(subject, path));
+      add(path.name, law.check_eager(subject, path));
     }
   }
   return findings;
 }
 
-std::optional<Finding> not_judged(const CapturePath& path) {
+std::vector<Finding> judge(const Subject& subject) {
+  std::vector<Finding> findings;
+  findings.reserve(laws().size() * subject.captures.paths.size() + subject.captures.eager.size());
+  for (const Law* law : laws()) {
+    std::ranges::move(judge(*law, subject), std::back_inserter(findings));
+  }
+  return findings;
+}
+
+std::optional<Finding> not_judged(const Law& law, const CapturePath& path) {
   if (!path.enabled) {
     return Finding{.verdict = LawVerdict::not_applicable,
                    .reason = "no graphs on this path: " + path.disabled_by};
@@ -76,7 +86,9 @@ std::optional<Finding> not_judged(const CapturePath& path) {
   if (!path.undecided.empty()) {
     return Finding{.verdict = LawVerdict::undecided, .reason = path.undecided};
   }
-  if (path.kept.empty()) {
+  // A filter that empties its list is at fault; a list that was empty before shows nothing.
+  const bool judged = law.judges_empty_lists && !path.candidates.empty();
+  if (path.kept.empty() && !judged) {
     return Finding{.verdict = LawVerdict::undecided, .reason = "no size is captured"};
   }
   return std::nullopt;

@@ -75,18 +75,19 @@ struct Law {
   std::string_view formula;
   Finding (*check_path)(const Subject&, const CapturePath&) = nullptr;
   Finding (*check_eager)(const Subject&, const EagerPath&) = nullptr;
+  bool judges_empty_lists = false;  // also asked where the filter of a path left no size
 };
 
 // All laws, by name.
 [[nodiscard]] std::span<const Law* const> laws();
 [[nodiscard]] const Law* find_law(std::string_view name);
 
-// Every law on every path.
+// One law on every path, and every law on every path.
+[[nodiscard]] std::vector<Finding> judge(const Law& law, const Subject& subject);
 [[nodiscard]] std::vector<Finding> judge(const Subject& subject);
 
-// The finding that a path cannot be judged or has nothing to judge, shared by all laws of a path;
-// none where it can be judged.
-[[nodiscard]] std::optional<Finding> not_judged(const CapturePath& path);
+// The finding that `law` cannot judge a path or has nothing to judge there; none where it can.
+[[nodiscard]] std::optional<Finding> not_judged(const Law& law, const CapturePath& path);
 
 // The first event at which `broken` holds, by the path's sizes.
 template <class Predicate>

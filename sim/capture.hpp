@@ -65,6 +65,7 @@ struct CapacityBound {
   std::string_view what;     // "the promised maximum (--piecewise-cuda-graph-max-tokens)"
   std::string_view rule;
   std::string_view symptom;  // what is known to follow ("clean_error", "none" ...)
+  bool cuts_list = false;    // the engine cuts its list to this maximum
 };
 
 // How dispatch finds a captured size: returns the size that a count of n runs at, or none (eager).

@@ -86,9 +86,23 @@ std::string describe_empty_tail(const DerivedStep& step) {
   return text + "; at " + std::to_string(at) + ": " + describe(plan, *last, at);
 }
 
+// Whether some operation cannot split n rows. A count past the evaluated ones is evaluated here.
+bool is_unsafe(const DerivedStep& step, std::int64_t n) {
+  if (n < 1) return true;
+  if (step.requirement.usable.contains(n)) return false;
+  return first_broken(step.plan.exprs, step.requirement.walked.obligations, n) != nullptr;
+}
+
+// The finding of a violation at a count of at least 1.
+void blame(Finding& finding, const StepPlan& plan, const Obligation& asks, std::int64_t n) {
+  finding.verdict = LawVerdict::violation;
+  finding.blame = describe(plan, asks, n);
+  finding.rule = op_of(plan, asks).rule;
+}
+
 Finding check_path(const Subject& subject, const CapturePath& path) {
   const UsableSet& usable = path.step->requirement.usable;
-  const auto unsafe = [&usable](std::int64_t size) { return !usable.contains(size); };
+  const auto unsafe = [&path](std::int64_t size) { return is_unsafe(*path.step, size); };
   Finding finding{.known = usable.known()};
   std::optional<std::int64_t> smallest;
   for (const std::int64_t size : path.kept) {
@@ -96,21 +110,23 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   }
   if (!smallest) return finding;
 
-  const StepPlan& plan = path.step->plan;
-  const auto& obligations = path.step->requirement.walked.obligations;
-  finding.verdict = LawVerdict::violation;
+  const auto event = first_event(subject, path, unsafe);
+  if (event) {
+    finding.first_in_time = FirstInTime{name_of(event->kind), path.tokens_of(event->size).value};
+  }
+  finding.symptom = Symptom::clean_error;
   if (*smallest < 1) {
+    finding.verdict = LawVerdict::violation;
     finding.witness = witness_at(path, *smallest);
-    finding.symptom = Symptom::clean_error;
     finding.blame = "a captured size of " + std::to_string(*smallest) + " holds no rows";
     return finding;
   }
+  const StepPlan& plan = path.step->plan;
+  const auto& obligations = path.step->requirement.walked.obligations;
   const Obligation* asks = first_broken(plan.exprs, obligations, *smallest);
   finding.witness = witness_of(plan, asks, witness_at(path, *smallest));
-  finding.blame = describe(plan, *asks, *smallest);
-  finding.rule = op_of(plan, *asks).rule;
-  if (const auto event = first_event(subject, path, unsafe)) {
-    finding.first_in_time = FirstInTime{name_of(event->kind), path.tokens_of(event->size).value};
+  blame(finding, plan, *asks, *smallest);
+  if (event) {
     const Obligation* first = first_broken(plan.exprs, obligations, event->size);
     finding.symptom = symptom_at(plan, first, event->group_capture);
   }
@@ -119,27 +135,30 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
 }
 
 // Eager counts are padded first; padding moves on by a whole period with n, so the window of the
-// step and one common period decide every count.
+// step and one common period decide every count. Without a common period all counts are tried.
 Finding check_eager(const Subject&, const EagerPath& path) {
   if (!path.undecided.empty()) {
     return {.verdict = LawVerdict::undecided, .reason = path.undecided};
   }
+  if (path.largest_presented < 1) {
+    return {.verdict = LawVerdict::undecided, .reason = "no count is presented"};
+  }
   const UsableSet& usable = path.step->requirement.usable;
-  Finding finding{.known = usable.known()};
   const auto period = lcm_within(usable.period(), path.padding_period, kWindowLimit);
+  Finding finding{.known = period ? usable.known() : Known::exhausted};
   const std::int64_t window = period ? usable.threshold() + *period : path.largest_presented;
   for (std::int64_t n = 1; n <= std::min(window, path.largest_presented); ++n) {
     const std::int64_t rows = path.padded(n);
-    if (usable.contains(rows)) continue;
+    if (!is_unsafe(*path.step, rows)) continue;
     const StepPlan& plan = path.step->plan;
     const Obligation* asks =
         first_broken(plan.exprs, path.step->requirement.walked.obligations, rows);
-    finding.verdict = LawVerdict::violation;
     finding.witness = witness_of(plan, asks, Witness{.tokens = n});
     finding.first_in_time = FirstInTime{"eager", n};
     finding.symptom = symptom_at(plan, asks, false);
-    finding.blame = describe(plan, *asks, rows);
-    finding.rule = op_of(plan, *asks).rule;
+    finding.verdict = LawVerdict::violation;
+    if (asks != nullptr) blame(finding, plan, *asks, rows);
+    if (asks == nullptr) finding.blame = "no rows are left of " + rows_text(n);
     if (rows != n) {
       finding.reason = "padded to " + rows_text(rows) + " by " + std::string(path.rule);
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "properties/law.hpp"
+#include "sim/units.hpp"
 
 namespace capsize {
 namespace {
@@ -25,6 +26,23 @@ SizeList clamped(SizeList sizes, std::int64_t maximum) {
   return sizes;
 }
 
+// The list in other orders: a filter may read its first, its last or its middle element.
+std::vector<SizeList> reordered(const SizeList& list) {
+  SizeList backwards(list.rbegin(), list.rend());
+  SizeList ascending = list;
+  std::ranges::sort(ascending);
+  SizeList descending(ascending.rbegin(), ascending.rend());
+  SizeList rotated = ascending;
+  std::ranges::rotate(rotated, rotated.begin() + 1);
+  return {std::move(backwards), std::move(ascending), std::move(descending), std::move(rotated)};
+}
+
+// Whether cutting the list to `maximum` first leaves other sizes than cutting what was kept.
+bool cut_matters(const SizeFilter& filter, const SizeList& list, std::int64_t maximum) {
+  const SizeList once = kept_of(filter, list);
+  return kept_of(filter, clamped(list, maximum)) != clamped(once, maximum);
+}
+
 // The first clause that does not hold, in words; none where all hold.
 std::optional<std::string> fault_of(const CapturePath& path) {
   const SizeFilter& filter = path.filter;
@@ -32,17 +50,17 @@ std::optional<std::string> fault_of(const CapturePath& path) {
   const SizeList once = filter.apply(list).kept;
   if (kept_of(filter, once) != once) return "filtering twice gives another list";
 
-  SizeList reversed = path.candidates;
-  std::ranges::reverse(reversed);
-  if (as_set(kept_of(filter, reversed)) != as_set(once)) return "the order of the list matters";
-
+  for (const SizeList& other : reordered(path.candidates)) {
+    if (as_set(kept_of(filter, other)) != as_set(once)) return "the order of the list matters";
+  }
   if (filter.read_again && list != path.candidates && kept_of(filter, list) != once) {
     return "the caller's list is changed, and a second reader keeps other sizes";
   }
-  if (!path.bounds.empty() && !filter.clamp_order_declared) {
-    const std::int64_t maximum =
-        path.bounds.front().tokens / std::max<std::int64_t>(path.width.value, 1);
-    if (kept_of(filter, clamped(path.candidates, maximum)) != clamped(once, maximum)) {
+  if (filter.clamp_order_declared) return std::nullopt;
+  for (const CapacityBound& bound : path.bounds) {
+    if (!bound.cuts_list) continue;
+    const std::int64_t width = std::max<std::int64_t>(path.width.value, 1);
+    if (cut_matters(filter, path.candidates, div_floor(bound.tokens, width))) {
       return "cutting the list to its maximum before or after filtering gives different lists";
     }
   }
@@ -50,6 +68,9 @@ std::optional<std::string> fault_of(const CapturePath& path) {
 }
 
 Finding check_path(const Subject&, const CapturePath& path) {
+  if (path.candidates.empty()) {
+    return {.verdict = LawVerdict::undecided, .reason = "no size was asked for"};
+  }
   Finding finding{.known = Known::exhausted};
   const std::optional<std::string> fault = fault_of(path);
   if (!fault) return finding;
@@ -69,9 +90,11 @@ const Law law_filter_is_pure{
     .defect_class = "C01",
     .subject = "filter",
     .statement =
-        "A filter is idempotent, does not depend on the order of its list, and leaves the "
-        "caller's list as a second reader needs it.",
-    .formula = "f(f(L)) = f(L); set f(reverse L) = set f(L); f(L after f) = f(L)",
+        "A filter is idempotent, does not depend on the order of its list, leaves the caller's "
+        "list as a second reader needs it, and commutes with cutting the list to its maximum.",
+    .formula =
+        "f(f(L)) = f(L); set f(pi L) = set f(L); f(L after f) = f(L); "
+        "f(cut L) = cut f(L)",
     .check_path = check_path};
 
 }  // namespace capsize

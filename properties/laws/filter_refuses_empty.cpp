@@ -1,5 +1,7 @@
 // filter_refuses_empty: a filter that leaves nothing refuses the launch, says why, and does so
 // before the list is used; a filter that leaves something does not refuse.
+#include <algorithm>
+
 #include "properties/law.hpp"
 
 namespace capsize {
@@ -10,7 +12,7 @@ std::optional<std::string> fault_on(const SizeFilter& filter, SizeList sizes) {
   if (result.kept.empty() && !result.refused) return "leaves an empty list without refusing";
   if (result.kept.empty() && result.refused->empty()) return "refuses without saying why";
   // A list whose smallest size is 0 or less may be refused too: it holds no rows.
-  if (!result.kept.empty() && result.refused && result.kept.front() > 0) {
+  if (!result.kept.empty() && result.refused && std::ranges::min(result.kept) > 0) {
     return "refuses a list that is not empty";
   }
   return std::nullopt;
@@ -19,8 +21,11 @@ std::optional<std::string> fault_on(const SizeFilter& filter, SizeList sizes) {
 // Lists of one size that a filter of this modulus cannot keep, and the list of this launch.
 Finding check_path(const Subject&, const CapturePath& path) {
   Finding finding{.known = Known::exhausted};
+  if (path.candidates.empty()) {
+    return {.verdict = LawVerdict::undecided, .reason = "no size was asked for"};
+  }
   std::optional<std::string> fault = fault_on(path.filter, path.candidates);
-  std::int64_t at = path.candidates.empty() ? 0 : path.candidates.front();
+  std::int64_t at = path.candidates.front();
   for (std::int64_t size = 1; !fault && size < path.filter.modulus && size <= 64; ++size) {
     fault = fault_on(path.filter, {size});
     at = size;
@@ -43,6 +48,7 @@ const Law law_filter_refuses_empty{
     .subject = "filter",
     .statement = "A filter that leaves nothing refuses the launch and says why.",
     .formula = "K = {} implies refused with a text; K != {} implies not refused",
-    .check_path = check_path};
+    .check_path = check_path,
+    .judges_empty_lists = true};
 
 }  // namespace capsize

@@ -23,24 +23,39 @@ Finding violation(const CapturePath& path, std::int64_t n, std::string blame,
           .rule = rule};
 }
 
+// The first count that no captured size serves because `named` is not captured; none where it is.
+std::optional<std::int64_t> lost_from(const CapturePath& path, const NamedSize& named) {
+  const std::int64_t n = reachable_part(path, named);
+  if (n < 1 || path.lookup(path.kept, n)) return std::nullopt;
+  // With padding the counts above the largest captured size are lost from there on.
+  return path.exact_match ? n : std::min(n, std::ranges::max(path.kept) + 1);
+}
+
 Finding check_path(const Subject&, const CapturePath& path) {
-  const std::int64_t top = std::ranges::max(path.kept);
+  const NamedSize* lost = nullptr;
+  std::int64_t first = 0;
   for (const NamedSize& named : path.named) {
-    const std::int64_t n = reachable_part(path, named);
-    if (n < 1 || path.lookup(path.kept, n)) continue;
-    // With padding the counts above the largest captured size are lost from there on.
-    const std::int64_t first = path.exact_match ? n : std::min(n, top + 1);
+    const auto from = lost_from(path, named);
+    if (!from || (lost != nullptr && *from >= first)) continue;
+    lost = &named;
+    first = *from;
+  }
+  if (lost != nullptr) {
     return violation(path, first,
-                     std::string(named.flag) + " names " + std::to_string(named.size) +
-                         ", the largest captured size is " + std::to_string(top),
+                     std::string(lost->flag) + " names " + std::to_string(lost->size) +
+                         ", the largest captured size is " +
+                         std::to_string(std::ranges::max(path.kept)),
                      path.filter.rule);
   }
+  std::optional<std::int64_t> unfound;
   for (const std::int64_t size : path.kept) {
     if (size < 1 || path.lookup(path.kept, size) == size) continue;
-    return violation(path, size, "size " + std::to_string(size) + " is captured and never found",
-                     path.lookup_rule);
+    if (!unfound || size < *unfound) unfound = size;
   }
-  return {.known = Known::exhausted};
+  if (!unfound) return {.known = Known::exhausted};
+  return violation(path, *unfound,
+                   "size " + std::to_string(*unfound) + " is captured and never found",
+                   path.lookup_rule);
 }
 
 }  // namespace

@@ -1,0 +1,74 @@
+// RapidCheck generators that the property runs share. Header only and no part of the library: only
+// tests link RapidCheck.
+//
+// Axes of a configuration are drawn evenly from a list of values, ordered from small to large, and
+// shrink towards the first: an index is drawn (gen::inRange, freed of RapidCheck's size) and
+// mapped.
+#pragma once
+
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "sim/capture.hpp"
+
+namespace capsize::generators {
+
+// An integer from [low, high), evenly, whatever the size of the test case.
+inline rc::Gen<std::int64_t> evenly(std::int64_t low, std::int64_t high) {
+  return rc::gen::resize(rc::kNominalSize, rc::gen::inRange<std::int64_t>(low, high));
+}
+
+// One of `values`; shrinks towards the first.
+template <class T>
+rc::Gen<T> one_of(std::vector<T> values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  return rc::gen::map(evenly(0, count), [values = std::move(values)](std::int64_t index) {
+    return values[static_cast<std::size_t>(index)];
+  });
+}
+
+inline rc::Gen<bool> coin() { return one_of<bool>({false, true}); }
+
+// 1, 2, 4 ... up to `largest`.
+inline rc::Gen<std::int64_t> power_of_two(std::int64_t largest) {
+  std::vector<std::int64_t> values;
+  for (std::int64_t value = 1; value <= largest; value *= 2) values.push_back(value);
+  return one_of(std::move(values));
+}
+
+// A capture size as people write them: a small one, one of the engines' default steps, any up to
+// `largest`. Never 0.
+inline rc::Gen<std::int64_t> usual_size(std::int64_t largest) {
+  return rc::gen::oneOf(
+      evenly(1, 33), rc::gen::map(evenly(1, 65), [](std::int64_t k) { return 4 * k; }),
+      rc::gen::map(evenly(1, 33), [](std::int64_t k) { return 16 * k; }), evenly(1, largest + 1));
+}
+
+// A size that nobody should write: 0, or one past every pool.
+inline rc::Gen<std::int64_t> odd_size() {
+  return one_of<std::int64_t>({0, std::int64_t{1} << 20, (std::int64_t{1} << 20) - 1});
+}
+
+// A list of capture sizes in any order, with repeats, now and then with an odd size. Never empty.
+inline rc::Gen<SizeList> size_list(std::int64_t largest) {
+  const auto size =
+      rc::gen::weightedOneOf<std::int64_t>({{15, usual_size(largest)}, {1, odd_size()}});
+  return rc::gen::resize(12, rc::gen::nonEmpty(rc::gen::container<SizeList>(size)));
+}
+
+// The same, ascending and without repeats, as the engines' own lists are.
+inline rc::Gen<SizeList> ascending_list(std::int64_t largest) {
+  return rc::gen::map(size_list(largest), [](SizeList sizes) {
+    std::ranges::sort(sizes);
+    const auto repeats = std::ranges::unique(sizes);
+    sizes.erase(repeats.begin(), repeats.end());
+    return sizes;
+  });
+}
+
+}  // namespace capsize::generators

@@ -1,0 +1,43 @@
+// What a generator really produced: counts per axis and value, printed once after a run. A value
+// that was declared and never came fails the test: a generator that misses a part of its domain
+// makes every property of that part empty.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+#include <map>
+#include <string>
+
+namespace capsize::property {
+
+class Histogram {
+ public:
+  // The values of an axis that a run must hold.
+  void declare(const std::string& axis, std::initializer_list<std::string> values) {
+    for (const std::string& value : values) axes_[axis][value] += 0;
+  }
+  void count(const std::string& axis, const std::string& value) { ++axes_[axis][value]; }
+  void count(const std::string& axis, std::int64_t value) { count(axis, std::to_string(value)); }
+  void count(const std::string& axis, bool value) { count(axis, value ? "yes" : "no"); }
+
+  // One line an axis; every declared value must have come.
+  void print(const std::string& run) const {
+    std::printf("# generated for %s\n", run.c_str());
+    for (const auto& [axis, values] : axes_) {
+      std::string line = "#   " + axis + ":";
+      for (const auto& [value, times] : values) {
+        line += "  " + value + " " + std::to_string(times);
+        EXPECT_GT(times, 0) << run << ": " << axis << " was never " << value;
+      }
+      std::printf("%s\n", line.c_str());
+    }
+  }
+
+ private:
+  std::map<std::string, std::map<std::string, std::int64_t>> axes_;
+};
+
+}  // namespace capsize::property
