@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <initializer_list>
@@ -21,7 +22,10 @@ class Histogram {
   }
   void count(const std::string& axis, const std::string& value) { ++axes_[axis][value]; }
   void count(const std::string& axis, std::int64_t value) { count(axis, std::to_string(value)); }
-  void count(const std::string& axis, bool value) { count(axis, value ? "yes" : "no"); }
+  // No plain bool: a string literal would become one.
+  void count(const std::string& axis, std::same_as<bool> auto value) {
+    count(axis, std::string(value ? "yes" : "no"));
+  }
 
   // One line an axis; every declared value must have come.
   void print(const std::string& run) const {

@@ -210,11 +210,15 @@ class Simulation {
     });
   }
 
+  // Unequal parts, padded to the largest. Where the buffer takes no more than a rank holds the
+  // split is off and nothing is gathered.
   void gather_all(const Op& op, Tensor& tensor) {
     each_group(op.group, [&](const std::vector<std::size_t>& ranks) {
-      RowList rows = joined(tensor, ranks);
-      const auto repeats = std::ranges::unique(rows);
-      rows.erase(repeats.begin(), repeats.end());
+      if (held(op.buffer, ranks[0]).size() == tensor.on[ranks[0]].size()) {
+        return same_rows(op.group, tensor);
+      }
+      const RowList rows = joined(tensor, ranks);
+      if (std::ranges::adjacent_find(rows) != rows.end()) fault_ = "a row is gathered twice";
       replace(ranks, tensor, rows);
     });
   }
@@ -248,11 +252,5 @@ class Simulation {
 }  // namespace
 
 std::string stops_at(const StepPlan& step, std::int64_t n) { return Simulation(step, n).run(); }
-
-std::int64_t rows_of_part(std::int64_t rows, std::int64_t ways, std::int64_t i) {
-  std::int64_t count = 0;
-  for (std::int64_t row = 0; row < rows; ++row) count += row % ways == i ? 1 : 0;
-  return count;
-}
 
 }  // namespace capsize::property

@@ -13,7 +13,4 @@ namespace capsize::property {
 // Why the step cannot run at n units; empty where it can.
 [[nodiscard]] std::string stops_at(const StepPlan& step, std::int64_t n);
 
-// The rows of a batch of `rows` that shard `i` of `ways` holds, counted row by row.
-[[nodiscard]] std::int64_t rows_of_part(std::int64_t rows, std::int64_t ways, std::int64_t i);
-
 }  // namespace capsize::property

@@ -134,6 +134,9 @@ PlantedPlan plan_of(const DecodeCase& in, std::shared_ptr<const DerivedStep> ste
     path.filter.contract_text = "a multiple of attn_tp_size";
   }
   filter_candidates(path);
+  for (const std::int64_t size : in.candidates) {
+    if (in.named) path.named.push_back({size, "--cuda-graph-bs"});
+  }
   path.lookup = in.exact_match ? sglang::exact_lookup : sglang::bisect_lookup;
   path.lookup_rule = sglang::kDecodeLookupRule;
   path.exact_match = in.exact_match;

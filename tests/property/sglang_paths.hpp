@@ -53,6 +53,7 @@ struct DecodeCase {
   SizeList candidates;
   bool exact_match = false;  // padding is off
   bool draft_runner = false;
+  bool named = false;  // the caller named every candidate
 };
 
 // One path each, with the events that capture it. `step` none: a step that asks nothing.
