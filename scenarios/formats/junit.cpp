@@ -1,0 +1,242 @@
+#include "scenarios/formats/junit.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+namespace capsize {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+// The length of the UTF-8 sequence at `text[at]` that XML 1.0 has a character for; 0 for none.
+std::size_t xml_character(std::string_view text, std::size_t at) {
+  const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(at);
+  if (lead < 0x80) return lead >= 0x20 || lead == '\t' || lead == '\n' || lead == '\r' ? 1 : 0;
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || at + length > text.size()) return 0;
+  std::uint32_t code = lead & (0xFFU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xC0U) != 0x80U) return 0;
+    code = code << 6U | (byte(at + i) & 0x3FU);
+  }
+  constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  const bool exists =
+      code >= kLeast[length] && code <= 0x10FFFF && code != 0xFFFE && code != 0xFFFF;
+  return exists && !surrogate ? length : 0;
+}
+
+void attribute(std::string& out, std::string_view name, std::string_view value) {
+  out.append(" ").append(name).append("=\"").append(xml_escaped(value)).append("\"");
+}
+
+void attribute(std::string& out, std::string_view name, std::size_t value) {
+  attribute(out, name, std::to_string(value));
+}
+
+void seconds(std::string& out, double value) {
+  char text[32];
+  (void)std::snprintf(text, sizeof text, "%.6f", value);
+  attribute(out, "time", std::string_view(text));
+}
+
+// Named by its place in the file, so that two expectations of one scenario never share a name.
+std::string case_name(const ExpectationReport& report, std::size_t index) {
+  std::string name = "expect[" + std::to_string(index) + "] rules " + report.rules + ": ";
+  name += report.expected;
+  if (!report.law.empty()) name += " " + report.law;
+  if (!report.path.empty()) name += " on " + report.path;
+  return name;
+}
+
+void write_case(std::string& out, const ScenarioReport& scenario, std::size_t index) {
+  const ExpectationReport& report = scenario.expectations[index];
+  out += "    <testcase";
+  attribute(out, "classname", scenario.defect_class + "." + scenario.id);
+  attribute(out, "name", case_name(report, index));
+  attribute(out, "file", scenario.file);
+  seconds(out, report.seconds);
+  if (report.outcome == Outcome::holds) {
+    out += "/>\n";
+    return;
+  }
+  const bool failed = report.outcome == Outcome::fails;
+  out.append(">\n      <").append(failed ? "failure" : "skipped");
+  attribute(out, "message", report.difference);
+  if (failed) {
+    attribute(out, "type", "difference");
+    out.append(">").append(xml_escaped(report.difference + "\n" + report.again));
+    out += "</failure>\n";
+  } else {
+    out += "/>\n";
+  }
+  out += "    </testcase>\n";
+}
+
+void write_error_case(std::string& out, const Error& error) {
+  out += "    <testcase";
+  attribute(out, "classname", "unreadable");
+  attribute(out, "name", error.where);
+  out += ">\n      <error";
+  attribute(out, "message", error.where + ": " + error.text);
+  attribute(out, "type", "bad_input");
+  out.append(">").append(xml_escaped("way out: " + error.hint)).append("</error>\n");
+  out += "    </testcase>\n";
+}
+
+struct Totals {
+  std::size_t tests = 0;
+  std::size_t failures = 0;
+  std::size_t errors = 0;
+  std::size_t skipped = 0;
+  double time = 0;
+};
+
+Totals totals_of(const ScenarioReport& scenario) {
+  Totals totals;
+  totals.errors = scenario.error ? 1 : 0;
+  totals.tests = scenario.expectations.size() + totals.errors;
+  for (const ExpectationReport& each : scenario.expectations) {
+    totals.failures += each.outcome == Outcome::fails ? 1 : 0;
+    totals.skipped += each.outcome == Outcome::skipped ? 1 : 0;
+    totals.time += each.seconds;
+  }
+  return totals;
+}
+
+void open_suite(std::string& out, std::string_view tag, std::string_view name,
+                const Totals& totals) {
+  out.append("<").append(tag);
+  attribute(out, "name", name);
+  attribute(out, "tests", totals.tests);
+  attribute(out, "failures", totals.failures);
+  attribute(out, "errors", totals.errors);
+  attribute(out, "skipped", totals.skipped);
+  seconds(out, totals.time);
+  out += ">\n";
+}
+
+// A file descriptor that is closed, and a temporary file that is removed, on every way out.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& beside) : path_(beside + ".XXXXXX") {
+    descriptor_ = mkstemp(path_.data());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (descriptor_ >= 0) (void)::close(descriptor_);
+    if (descriptor_ >= 0 && !kept_) (void)::unlink(path_.c_str());
+  }
+
+  [[nodiscard]] bool write(std::string_view text) const {
+    if (descriptor_ < 0) return false;
+    while (!text.empty()) {
+      const ssize_t written = ::write(descriptor_, text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return false;
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    // mkstemp makes files for their owner alone; a report is for whoever may read the folder.
+    return ::fchmod(descriptor_, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) == 0 &&
+           ::fsync(descriptor_) == 0;
+  }
+  [[nodiscard]] bool rename_to(const std::string& path) {
+    kept_ = std::rename(path_.c_str(), path.c_str()) == 0;
+    return kept_;
+  }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  bool kept_ = false;
+};
+
+// The new name itself must reach the disk too. A file system that cannot sync folders is no error.
+void sync_folder(const std::string& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  (void)::fsync(descriptor);
+  (void)::close(descriptor);
+}
+
+}  // namespace
+
+std::string xml_escaped(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 16);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = xml_character(text, at);
+    if (length == 0) {
+      out += kReplacement;
+      ++at;
+      continue;
+    }
+    switch (text[at]) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      case '\'': out += "&apos;"; break;
+      // As they stand, a reader would turn these into blanks in an attribute.
+      case '\t': out += "&#9;"; break;
+      case '\n': out += "&#10;"; break;
+      case '\r': out += "&#13;"; break;
+      default: out.append(text.substr(at, length));
+    }
+    at += length;
+  }
+  return out;
+}
+
+std::string to_junit(const SuiteReport& report) {
+  Totals all;
+  all.tests = all.errors = report.errors.size();
+  std::string suites;
+  for (const ScenarioReport& scenario : report.scenarios) {
+    const Totals totals = totals_of(scenario);
+    all.tests += totals.tests;
+    all.failures += totals.failures;
+    all.errors += totals.errors;
+    all.skipped += totals.skipped;
+    all.time += totals.time;
+    suites += "  ";
+    open_suite(suites, "testsuite", scenario.id.empty() ? scenario.file : scenario.id, totals);
+    for (std::size_t i = 0; i < scenario.expectations.size(); ++i) write_case(suites, scenario, i);
+    if (scenario.error) write_error_case(suites, *scenario.error);
+    suites += "  </testsuite>\n";
+  }
+  if (!report.errors.empty()) {
+    Totals totals;
+    totals.tests = totals.errors = report.errors.size();
+    suites += "  ";
+    open_suite(suites, "testsuite", "unreadable paths", totals);
+    for (const Error& error : report.errors) write_error_case(suites, error);
+    suites += "  </testsuite>\n";
+  }
+  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+  open_suite(out, "testsuites", "capsize scenarios", all);
+  return out + suites + "</testsuites>\n";
+}
+
+Result<void> write_file_atomically(const std::string& path, std::string_view text) {
+  TemporaryFile file(path);
+  if (!file.write(text) || !file.rename_to(path)) {
+    return tl::unexpected(Error{path, std::string("cannot be written: ") + std::strerror(errno),
+                                "name a file in a folder that can be written"});
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  sync_folder(folder.empty() ? "." : folder);
+  return {};
+}
+
+}  // namespace capsize

@@ -1,0 +1,24 @@
+// The report of a suite as JUnit XML, as CI services read it: one testsuite a scenario file, one
+// testcase an expectation; an unreadable file is a testcase with an error.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "scenarios/suite.hpp"
+#include "sim/error.hpp"
+
+namespace capsize {
+
+[[nodiscard]] std::string to_junit(const SuiteReport& report);
+
+// Text as it may stand in XML, in an attribute or between tags. Characters that XML 1.0 does not
+// have and bytes that are not UTF-8 become U+FFFD.
+[[nodiscard]] std::string xml_escaped(std::string_view text);
+
+// Writes a file whole or not at all: a temporary file in the same folder is written, synced and
+// renamed, so that a reader never finds half a report, nor an old one cut short. The error's
+// `where` is the path.
+[[nodiscard]] Result<void> write_file_atomically(const std::string& path, std::string_view text);
+
+}  // namespace capsize
