@@ -19,4 +19,9 @@ Predicates predicates_of(const PredicateInput& in) {
   return out;
 }
 
+std::optional<std::string_view> predicates_refusal(const PredicateInput& in) {
+  if (in.enable_dp_attention && in.dp <= 1) return "dp_size must be greater than 1";
+  return std::nullopt;
+}
+
 }  // namespace capsize::sglang

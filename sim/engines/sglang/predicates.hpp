@@ -28,4 +28,8 @@ struct Predicates {
 
 [[nodiscard]] Predicates predicates_of(const PredicateInput& in);
 
+// The text of the assertion in require_mlp_tp_gather, where it fails; predicates_of takes such an
+// input all the same. No server reaches it: with one replica the engine switches DP attention off.
+[[nodiscard]] std::optional<std::string_view> predicates_refusal(const PredicateInput& in);
+
 }  // namespace capsize::sglang
