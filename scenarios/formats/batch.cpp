@@ -87,6 +87,9 @@ Result<CheckRequest> read_request(const JsonField& root, const BatchDefaults& de
       !known) {
     return tl::unexpected(std::move(known.error()));
   }
+  if (auto schema = root.optional("schema"); schema && *schema) {
+    if (auto one = (*schema)->integer(1, 1); !one) return tl::unexpected(std::move(one.error()));
+  }
   auto engine_name = text_or(root, "engine", "sglang");
   if (!engine_name) return tl::unexpected(std::move(engine_name.error()));
   const Engine* engine = find_engine(*engine_name);

@@ -234,12 +234,13 @@ std::string json_path(std::string_view parent, std::size_t index) {
 }
 
 Error JsonField::wrong_type(std::string_view wanted) const {
-  return error("must be " + std::string(wanted) + ", is " + [&]() -> std::string {
+  const auto given = [&]() -> std::string {
     if (value_->is_string()) return "\"" + shown(value_->get_ref<const std::string&>()) + "\"";
     if (value_->is_object()) return "an object";
     if (value_->is_array()) return "an array";
     return value_->dump();
-  }());
+  };
+  return error("must be " + std::string(wanted) + ", is " + given(), "give " + std::string(wanted));
 }
 
 Result<void> JsonField::object() const {

@@ -1,6 +1,6 @@
 // Streams JSON into a string: results are written as they are walked, without a tree in between
 // (a tree of one result costs more than the whole check). Structure is the caller's; commas,
-// quotes and escapes are taken care of here.
+// quotes and escapes are taken care of here, and what is not UTF-8 is made so.
 //
 //   JsonWriter out;
 //   out.begin_object().key("kept").array(sizes).end_object();
@@ -68,6 +68,7 @@ class JsonWriter {
   JsonWriter& close(char bracket);
   void comma();
   void quoted(std::string_view text);
+  std::size_t escaped(std::string_view rest);
 
   std::string out_;
   bool first_ = true;  // nothing stands yet in the innermost object or array

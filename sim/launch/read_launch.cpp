@@ -8,6 +8,7 @@
 #include "sim/launch/entry.hpp"
 #include "sim/launch/scan.hpp"
 #include "sim/launch/words.hpp"
+#include "sim/utf8.hpp"
 
 namespace capsize {
 namespace {
@@ -15,24 +16,6 @@ namespace {
 using namespace launch;
 
 constexpr auto npos = std::string_view::npos;
-
-// The length of the UTF-8 character at the start of `rest`, 0 when it is malformed.
-std::size_t character_length(std::string_view rest) {
-  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(rest[at]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || rest.size() < length) return 0;
-  for (std::size_t at = 1; at < length; ++at) {
-    if ((byte(at) & 0xC0U) != 0x80U) return 0;
-  }
-  // Overlong forms, surrogates, and code points past the last one.
-  if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-  if (lead == 0xED && byte(1) > 0x9F) return 0;
-  if (lead == 0xF0 && byte(1) < 0x90) return 0;
-  if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-  return length;
-}
 
 // True for text of plain ASCII without control characters that clean() would act on.
 bool is_plain(std::string_view text) {

@@ -130,7 +130,8 @@ Result<std::int64_t> number_of(const GivenFlag& flag, std::string_view text) {
   }
   const auto value = integer_of(*flag.row, text);
   // Ids and ports may be large; every size that capsize computes with must fit its lists.
-  if (!value || std::abs(*value) > (std::int64_t{1} << 40)) {
+  constexpr std::int64_t kLargest = std::int64_t{1} << 40;
+  if (!value || *value > kLargest || *value < -kLargest) {
     return tl::unexpected(Error{std::string(flag.spelled),
                                 "the number " + std::string(text) + " is too large to work with",
                                 "capsize holds sizes up to 1048576 tokens and pools up to 2^40"});
