@@ -5,9 +5,16 @@
 
 namespace capsize::test {
 
-ChildRun BadInput::run(std::vector<std::string> arguments, std::string input) const {
-  arguments.insert(arguments.begin(), GetParam().path);
-  auto run = run_child({.arguments = std::move(arguments), .input = std::move(input)});
+std::vector<Program> programs_under_test() {
+  std::vector<Program> programs = {{.name = "plain", .path = CAPSIZE_PROGRAM},
+                                   {.name = "sanitized", .path = CAPSIZE_SANITIZED_PROGRAM}};
+  if (programs.back().path.empty()) programs.pop_back();  // it was left out of the build
+  return programs;
+}
+
+ChildRun run_program(const Program& program, ChildOptions options) {
+  options.arguments.insert(options.arguments.begin(), program.path);
+  auto run = run_child(options);
   if (!run) {
     ADD_FAILURE() << run.error();
     return {};
@@ -20,13 +27,6 @@ ChildRun BadInput::run(std::vector<std::string> arguments, std::string input) co
 }
 
 namespace {
-
-std::vector<Program> programs_under_test() {
-  std::vector<Program> programs = {{.name = "plain", .path = CAPSIZE_PROGRAM},
-                                   {.name = "sanitized", .path = CAPSIZE_SANITIZED_PROGRAM}};
-  if (programs.back().path.empty()) programs.pop_back();  // it was left out of the build
-  return programs;
-}
 
 INSTANTIATE_TEST_SUITE_P(Program, BadInput, ::testing::ValuesIn(programs_under_test()),
                          [](const auto& program) { return program.param.name; });

@@ -1,5 +1,5 @@
 // Starts the child with posix_spawn on three memory files: no pipe can fill up and block, and a
-// child that ignores its input costs nothing.
+// child that ignores its input costs nothing. Its output can be sent where writing fails instead.
 #include "tests/support/child_process.hpp"
 
 #include <fcntl.h>
@@ -23,25 +23,42 @@ std::string failure_of(std::string_view call, int error) {
   return std::string(call) + ": " + std::strerror(error);
 }
 
-// An open memory file; closed with its owner.
-class MemoryFile {
+// A descriptor that is closed with its owner.
+class Descriptor {
  public:
-  explicit MemoryFile(const char* name) : descriptor_(memfd_create(name, MFD_CLOEXEC)) {}
-  ~MemoryFile() {
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  ~Descriptor() {
     if (descriptor_ >= 0) close(descriptor_);
   }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
 
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
+ private:
+  int descriptor_;
+};
+
+// The writing end of a pipe that nobody reads; -1 where there is none to be had.
+int unread_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return -1;
+  close(ends[0]);
+  return ends[1];
+}
+
+// An open memory file.
+class MemoryFile : public Descriptor {
+ public:
+  explicit MemoryFile(const char* name) : Descriptor(memfd_create(name, MFD_CLOEXEC)) {}
+
   [[nodiscard]] bool fill(std::string_view content) const {
     while (!content.empty()) {
-      const ssize_t written = write(descriptor_, content.data(), content.size());
+      const ssize_t written = write(descriptor(), content.data(), content.size());
       if (written < 0) return false;
       content.remove_prefix(static_cast<std::size_t>(written));
     }
-    return lseek(descriptor_, 0, SEEK_SET) == 0;
+    return lseek(descriptor(), 0, SEEK_SET) == 0;
   }
 
   [[nodiscard]] std::string content() const {
@@ -49,16 +66,25 @@ class MemoryFile {
     std::array<char, 1U << 16U> part{};
     off_t offset = 0;
     for (;;) {
-      const ssize_t size = pread(descriptor_, part.data(), part.size(), offset);
+      const ssize_t size = pread(descriptor(), part.data(), part.size(), offset);
       if (size <= 0) return result;
       result.append(part.data(), static_cast<std::size_t>(size));
       offset += size;
     }
   }
-
- private:
-  int descriptor_;
 };
+
+// Where the child's output goes. `kept` is used for ChildOutput::kept; -1 closes it.
+int output_of(ChildOutput output, const MemoryFile& kept, const Descriptor& unread,
+              const Descriptor& full) {
+  switch (output) {
+    case ChildOutput::kept: return kept.descriptor();
+    case ChildOutput::unread: return unread.descriptor();
+    case ChildOutput::full: return full.descriptor();
+    case ChildOutput::closed: break;
+  }
+  return -1;
+}
 
 // "NAME=value" strings: the parent's, the sanitizers' settings, then the caller's.
 std::vector<std::string> environment_of(const ChildOptions& options) {
@@ -95,6 +121,12 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
 // The child's process id.
 tl::expected<pid_t, std::string> start(const ChildOptions& options, const MemoryFile& in,
                                        const MemoryFile& out, const MemoryFile& err) {
+  const Descriptor unread(unread_pipe());
+  const Descriptor full(open("/dev/full", O_WRONLY | O_CLOEXEC));
+  const int output = output_of(options.output, out, unread, full);
+  if (output < 0 && options.output != ChildOutput::closed) {
+    return tl::unexpected(failure_of("open the output", errno));
+  }
   std::vector<std::string> arguments = options.arguments;
   std::vector<std::string> environment = environment_of(options);
   posix_spawn_file_actions_t actions;
@@ -102,7 +134,8 @@ tl::expected<pid_t, std::string> start(const ChildOptions& options, const Memory
     return tl::unexpected(failure_of("posix_spawn_file_actions_init", error));
   }
   posix_spawn_file_actions_adddup2(&actions, in.descriptor(), STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out.descriptor(), STDOUT_FILENO);
+  if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  if (output < 0) posix_spawn_file_actions_addclose(&actions, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.descriptor(), STDERR_FILENO);
   pid_t child = 0;
   const int error = posix_spawn(&child, arguments.front().c_str(), &actions, nullptr,

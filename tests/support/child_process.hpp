@@ -18,9 +18,18 @@ namespace capsize::test {
 // so that a finding cannot pass for a verdict (the sanitizers' own default is 1, a violation).
 constexpr int sanitizer_exit_status = 86;
 
+// Where the child's standard output goes.
+enum class ChildOutput {
+  kept,    // into ChildRun::out
+  unread,  // into a pipe whose reader has gone away, as behind `| head -1`
+  full,    // onto a disk without room (/dev/full)
+  closed,  // nowhere: the child starts without the descriptor
+};
+
 struct ChildOptions {
   std::vector<std::string> arguments;  // the program's path comes first
   std::string input = {};              // its standard input, whole
+  ChildOutput output = ChildOutput::kept;
   std::vector<std::pair<std::string, std::string>> environment = {};  // set over the parent's
   std::chrono::milliseconds limit = std::chrono::seconds(60);         // then it is killed
 };

@@ -1,0 +1,69 @@
+// The program's own options, and files that they name.
+#include "tests/bad_input/malformed.hpp"
+
+namespace capsize::test {
+namespace {
+
+// A good launch line behind the options under test.
+Malformed with_options(std::string name, std::vector<std::string> options, std::string where,
+                       std::string told) {
+  for (const char* word : {"--", "sglang", "serve", "--model-path", "Qwen/Qwen3-30B-A3B"}) {
+    options.emplace_back(word);
+  }
+  return {.name = std::move(name),
+          .arguments = std::move(options),
+          .where = std::move(where),
+          .text = std::move(told)};
+}
+
+std::vector<Malformed> own_options() {
+  return {
+      with_options("UnknownOption", {"--no-such-option"}, "command line", "--no-such-option"),
+      with_options("UnknownRules", {"--rules", "0.0.1-nonsense"}, "--rules", "0.0.1-nonsense"),
+      with_options("RulesThatAreNoUtf8", {"--rules", "\xff\xfe"}, "--rules", "unknown rules"),
+      with_options("UnknownEngine", {"--engine", "no-engine"}, "--engine", "no-engine"),
+      with_options("UnknownGpu", {"--gpu", "GT710"}, "--gpu", "GT710"),
+      with_options("GpuThatIsNoUtf8", {"--gpu", "H\xff"}, "--gpu", "unknown GPU"),
+      with_options("GpuWithoutMemory", {"--gpu", "memory_mib=0,sm=90"}, "--gpu", "memory_mib=0"),
+      with_options("GpuOfHugeMemory", {"--gpu", "memory_mib=1e99,sm=90"}, "--gpu", "1e99"),
+      with_options("GpuWithoutArchitecture", {"--gpu", "memory_mib=81559"}, "--gpu", "memory_mib"),
+      with_options("UnknownFailOn", {"--fail-on", "everything"}, "command line", "everything"),
+      with_options("OptionWithoutValue", {"--gpu"}, "command line", "--gpu"),
+      with_options("NoModelConfig", {"--model-config", "/no/such/config.json"},
+                   "/no/such/config.json", "No such file"),
+      {.name = "NoFile",
+       .arguments = {"/no/such/launch.sh"},
+       .where = "/no/such/launch.sh",
+       .text = "No such file"},
+      {.name = "FolderForAFile",
+       .arguments = {"FOLDER"},
+       .where = "capsize.",
+       .text = "cannot be read"},
+      {.name = "EmptyFile", .arguments = {"FILE"}, .where = "line 1", .text = "empty"},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(OwnOptions, MalformedInput, every_program_with(own_options()),
+                         name_of_row);
+
+// Would catch: a batch file that cannot be read and passes. There is no request to answer, so it is
+// told on standard error, whatever the form of the answers.
+TEST_P(BadInput, ABatchFileThatCannotBeReadIsBadInput) {
+  const TemporaryFolder folder;
+  for (const std::string& path : {std::string("/no/such/requests.jsonl"), folder.path()}) {
+    const ChildRun run = this->run({"check", "--batch", path});
+    EXPECT_EQ(run.exit_status, kBadInputStatus) << path << run.out << run.err;
+    EXPECT_EQ(run.out, "");
+    EXPECT_NE(run.err.find(path), std::string::npos) << run.err;
+  }
+}
+
+// Would catch: a call without a command that passes, or says nothing.
+TEST_P(BadInput, NoCommandIsBadInput) {
+  const ChildRun run = this->run({});
+  EXPECT_EQ(run.exit_status, kBadInputStatus) << run.out << run.err;
+  EXPECT_NE(run.err.find("capsize --help"), std::string::npos) << run.err;
+}
+
+}  // namespace
+}  // namespace capsize::test
