@@ -159,6 +159,34 @@ TEST(DerivationExamples, Three_ShardsOfContextFourSplitByTwo) {
   EXPECT_EQ(compare(by_default, kept_by_filter(2, 4, by_default), usable).waste, Counts{4});
 }
 
+// Rows of the ranks of one context-parallel group, block by block.
+Counts dealt_in_zigzag(std::int64_t rows, std::int64_t ranks) {
+  Counts out(static_cast<std::size_t>(ranks), rows);
+  if (rows < 2 * ranks) return out;
+  std::ranges::fill(out, 0);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t block = row % (2 * ranks);
+    ++out[static_cast<std::size_t>(std::min(block, 2 * ranks - 1 - block))];
+  }
+  return out;
+}
+
+// 2 and 3, for every pair of sizes, against the rows of every rank. Catches a walk that looks at
+// the first shard only: at attention TP 3 and CP 2, 5 rows are 3 and 2.
+TEST(DerivationExamples, ShardsOfEverySizeAgreeWithEveryRank) {
+  for (std::int64_t attn_tp = 2; attn_tp <= 8; ++attn_tp) {
+    for (std::int64_t attn_cp = 2; attn_cp <= 6; ++attn_cp) {
+      const UsableSet usable = usable_of(shard_sized_step(attn_tp, attn_cp));
+      for (std::int64_t n = 1; n <= 300; ++n) {
+        const bool divides = std::ranges::all_of(
+            dealt_in_zigzag(n, attn_cp), [&](std::int64_t rows) { return rows % attn_tp == 0; });
+        ASSERT_EQ(usable.contains(n), divides)
+            << n << " rows, attention TP " << attn_tp << ", CP " << attn_cp;
+      }
+    }
+  }
+}
+
 // 4. Catches a walk that reads the operands and not the buffers: the engine's gathers deliver n/C
 // rows into a buffer of n.
 TEST(DerivationExamples, Four_TheEnginesBuffersHoldTheUnsplitCount) {

@@ -114,9 +114,9 @@ void expect_describes_itself(const UsableSet& set, int i) {
   const Counts usable = set.usable_exceptions();
   const Counts unusable = set.unusable_exceptions();
   EXPECT_EQ(set.empty_tail(), residues.empty()) << i;
-  for (const Counts* exceptions : {&usable, &unusable}) {
-    for (const std::int64_t n : *exceptions) ASSERT_LT(n, set.threshold()) << i;
-  }
+  const auto tail_says = [&](std::int64_t n) { return described(set, residues, {}, {}, n); };
+  for (const std::int64_t n : usable) ASSERT_TRUE(n < set.threshold() && !tail_says(n)) << i;
+  for (const std::int64_t n : unusable) ASSERT_TRUE(n < set.threshold() && tail_says(n)) << i;
   const std::int64_t last = set.threshold() + 2 * set.period();
   for (std::int64_t n = 1; n < last; ++n) {
     ASSERT_EQ(described(set, residues, usable, unusable, n), set.contains(n))
@@ -192,6 +192,14 @@ TEST(SimUsable, TailAndExceptionsAreNamed) {
   EXPECT_EQ(from_ten.modulus(), 4);
   EXPECT_EQ(from_ten.unusable_exceptions(), (Counts{4, 8}));
   EXPECT_EQ(from_ten.usable_exceptions(), Counts{});
+
+  // Even counts below 20, multiples of 8 from there on: 8 and 16 are no exceptions.
+  const Expr twenty = exprs.if_at_least(n, 20, multiple_of(exprs, 8), multiple_of(exprs, 2));
+  const std::array even_then_eight{equal(twenty, n)};
+  const UsableSet later = usable_counts(exprs, even_then_eight, 64);
+  EXPECT_EQ(later.modulus(), 8);
+  EXPECT_EQ(later.usable_exceptions(), (Counts{2, 4, 6, 10, 12, 14, 18}));
+  EXPECT_EQ(later.unusable_exceptions(), Counts{});
 
   // A bound empties the tail; what lies below it is left as exceptions.
   const std::array bounded{equal(multiple_of(exprs, 3), n), at_most(n, 7)};
