@@ -35,7 +35,7 @@ struct ModelAnswer {
 class ModelProtocol {
  public:
   // Fails on an engine or rules that are not known, with `where` the option that names them. No
-  // rules: the newest.
+  // rules: those of the newest release, as for a check.
   [[nodiscard]] static Result<ModelProtocol> of(std::string_view engine, std::string_view rules);
 
   // Never fails: what cannot be answered is an answer that says so. Unknown fields and duplicate
