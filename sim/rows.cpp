@@ -1,6 +1,7 @@
 #include "sim/rows.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace capsize {
 namespace {
@@ -134,7 +135,8 @@ class Walker {
 
   void reduce_scatter(const Op& op, Tensor& tensor) {
     if (size_of(op.group) <= 1) return;
-    if (!take_partial(tensor.layout, op.group)) never("its operand is no unreduced sum of the group");
+    if (!take_partial(tensor.layout, op.group))
+      never("its operand is no unreduced sum of the group");
     equal_over_group(op.group, tensor.rows, "ranks of the group bring different row counts");
     push_scattered(op, tensor.layout);
     tensor.rows.push({SplitKind::parts, op.group, size_of(op.group)});
@@ -156,8 +158,7 @@ class Walker {
     equal_over_group(op.group, tensor.rows, "ranks of the group bring different row counts");
     for (const Coordinates& at : extremes({&tensor.rows, &op.buffer})) {
       equal(step_.exprs.scale(size_of(op.group), rows_at(step_.exprs, tensor.rows, at)),
-            rows_at(step_.exprs, op.buffer, at), at,
-            "the gathered rows do not fill the buffer");
+            rows_at(step_.exprs, op.buffer, at), at, "the gathered rows do not fill the buffer");
     }
     tensor.rows = op.buffer;
   }
@@ -182,7 +183,8 @@ class Walker {
 
   void all_reduce(const Op& op, Tensor& tensor) {
     if (size_of(op.group) <= 1) return;
-    if (!take_partial(tensor.layout, op.group)) never("its operand is no unreduced sum of the group");
+    if (!take_partial(tensor.layout, op.group))
+      never("its operand is no unreduced sum of the group");
     equal_over_group(op.group, tensor.rows, "ranks of the group bring different row counts");
   }
 
@@ -210,7 +212,9 @@ class Walker {
   }
 
   // Ranks whose row counts stand for all: on every axis the first and the last position. Each
-  // part of a split (and each zigzag shard) has as many rows as the first or as the last.
+  // part of a split (and each zigzag shard) has as many rows as the first or as the last. Two
+  // tensors that split different row counts along one axis change over at different positions;
+  // then every position is taken.
   std::vector<Coordinates> extremes(std::initializer_list<const RankRows*> tensors,
                                     GroupId leave_out = {}) const {
     std::vector<Coordinates> all(1);
@@ -220,15 +224,40 @@ class Walker {
         const Split& split = rows->splits.at(i);
         if (split.axis == leave_out || std::ranges::find(seen, split.axis) != seen.end()) continue;
         seen.push_back(split.axis);
-        const std::size_t before = all.size();
-        for (std::size_t k = 0; k < before; ++k) {
-          all.push_back(all[k]);
-          all.back().push_back({split.axis, split.ways - 1});
-          all[k].push_back({split.axis, 0});
-        }
+        all = along(
+            all, split,
+            changes_alike(tensors, split.axis) ? std::max<std::int64_t>(split.ways - 1, 1) : 1);
       }
     }
     return all;
+  }
+
+  // Each of `before` at the positions 0, stride, 2 * stride ... of a split's axis.
+  static std::vector<Coordinates> along(const std::vector<Coordinates>& before, const Split& split,
+                                        std::int64_t stride) {
+    std::vector<Coordinates> out;
+    for (const Coordinates& at : before) {
+      for (std::int64_t position = 0; position < split.ways; position += stride) {
+        out.push_back(at);
+        out.back().push_back({split.axis, position});
+      }
+    }
+    return out;
+  }
+
+  // Whether all tensors that are split along `axis` are the same tensor up to that split.
+  static bool changes_alike(std::initializer_list<const RankRows*> tensors, GroupId axis) {
+    std::optional<RankRows> first;
+    for (const RankRows* rows : tensors) {
+      RankRows head{.base = rows->base};
+      for (std::uint8_t i = 0; i < rows->depth; ++i) {
+        head.push(rows->splits.at(i));
+        if (!(rows->splits.at(i).axis == axis)) continue;
+        if (first && !(*first == head)) return false;
+        first = head;
+      }
+    }
+    return true;
   }
 
   // The first and the last position of `axis` hold equal rows, the other axes standing at `at`.
@@ -279,13 +308,14 @@ class Walker {
     for (const Coordinate& each : at) {
       rank += each.position * step_.topology->family(each.axis).groups.front().stride;
     }
-    add({.kind = ObligationKind::equal, .left = left, .right = right, .reason = reason,
+    add({.kind = ObligationKind::equal,
+         .left = left,
+         .right = right,
+         .reason = reason,
          .rank = static_cast<std::int32_t>(rank)});
   }
 
-  void never(std::string_view reason) {
-    add({.kind = ObligationKind::never, .reason = reason});
-  }
+  void never(std::string_view reason) { add({.kind = ObligationKind::never, .reason = reason}); }
 
   // The same demand of a later layer adds nothing: the first that asks is the one to blame.
   void add(Obligation obligation) {

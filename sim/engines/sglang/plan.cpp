@@ -81,6 +81,9 @@ class Planner {
     make_steps();
     plan_.captures.paths.push_back(prefill_path());
     plan_.captures.paths.push_back(decode_path());
+    // Decode graphs are captured first, so their assertion is the one that is met.
+    refuse_if_empty(plan_.captures.paths[1]);
+    refuse_if_empty(plan_.captures.paths[0]);
     if (plan_.refusal) return std::move(plan_);
     make_eager_paths();
     make_lifecycle();
@@ -241,7 +244,6 @@ class Planner {
     apply_filter(path, "no multiple of ", " tokens");
     name_prefill_sizes(path);
     bound_prefill(path);
-    if (path.undecided.empty()) refuse_if_empty(path);
     return path;
   }
 
@@ -329,7 +331,6 @@ class Planner {
     apply_filter(path, "no multiple of ", " requests");
     name_decode_sizes(path);
     bound_decode(path);
-    if (path.undecided.empty()) refuse_if_empty(path);
     return path;
   }
 
@@ -426,7 +427,7 @@ class Planner {
   }
 
   void refuse_if_empty(const CapturePath& path) {
-    if (plan_.refusal || !path.refused) return;
+    if (plan_.refusal || !path.refused || !path.undecided.empty()) return;
     plan_.refusal = Refusal{
         RefusalStage::capture, std::string(path.filter.rule), path.refused,
         std::string("name sizes that are multiples of ") + std::to_string(path.filter.modulus) +
