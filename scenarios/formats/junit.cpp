@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 namespace capsize {
 namespace {
@@ -229,6 +230,13 @@ std::string to_junit(const SuiteReport& report) {
 }
 
 Result<void> write_file_atomically(const std::string& path, std::string_view text) {
+  // A rename would put a plain file in the place of /dev/null.
+  std::error_code ignored;
+  const auto type = std::filesystem::status(path, ignored).type();
+  if (type != std::filesystem::file_type::not_found &&
+      type != std::filesystem::file_type::regular) {
+    return tl::unexpected(Error{path, "is not a plain file", "name a file of its own"});
+  }
   TemporaryFile file(path);
   if (!file.write(text) || !file.rename_to(path)) {
     return tl::unexpected(Error{path, std::string("cannot be written: ") + std::strerror(errno),

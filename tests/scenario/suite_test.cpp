@@ -218,6 +218,11 @@ TEST(Suite, AReportIsReplacedAsAWhole) {
   EXPECT_EQ(content(path), "new");
   EXPECT_EQ(content(second_name), "old");  // the old file itself was never written to
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 2);
+  const std::string device = folder.path() + "/device";
+  std::filesystem::create_symlink("/dev/null", device);
+  EXPECT_FALSE(write_file_atomically(device, "x"));
+  EXPECT_TRUE(std::filesystem::is_symlink(device));
+  std::filesystem::remove(device);
   std::filesystem::create_directory(folder.path() + "/folder");
   const auto refused = write_file_atomically(folder.path() + "/folder", "x");
   ASSERT_FALSE(refused);
