@@ -1,9 +1,8 @@
 // RapidCheck generators that the property runs share. Header only and no part of the library: only
 // tests link RapidCheck.
 //
-// Axes of a configuration are drawn evenly from a list of values, ordered from small to large, and
-// shrink towards the first: an index is drawn (gen::inRange, freed of RapidCheck's size) and
-// mapped.
+// Axes of a configuration are drawn evenly from a list of values, simplest first, and shrink to the
+// first that still fails: an index is drawn (gen::inRange, freed of RapidCheck's size) and mapped.
 #pragma once
 
 #include <rapidcheck.h>
@@ -18,9 +17,19 @@
 
 namespace capsize::generators {
 
+// The same values, shrinking to the smallest from `low` on that still fails: RapidCheck's own
+// halving steps over it where failures come in multiples.
+inline rc::Gen<std::int64_t> shrinking_to(std::int64_t low, rc::Gen<std::int64_t> values) {
+  constexpr std::int64_t kTried = 4096;
+  return rc::gen::shrink(rc::gen::noShrink(std::move(values)), [low](std::int64_t value) {
+    return rc::seq::range(low, std::min(value, low + kTried));
+  });
+}
+
 // An integer from [low, high), evenly, whatever the size of the test case.
 inline rc::Gen<std::int64_t> evenly(std::int64_t low, std::int64_t high) {
-  return rc::gen::resize(rc::kNominalSize, rc::gen::inRange<std::int64_t>(low, high));
+  return shrinking_to(low,
+                      rc::gen::resize(rc::kNominalSize, rc::gen::inRange<std::int64_t>(low, high)));
 }
 
 // One of `values`; shrinks towards the first.
@@ -44,14 +53,17 @@ inline rc::Gen<std::int64_t> power_of_two(std::int64_t largest) {
 // A capture size as people write them: a small one, one of the engines' default steps, any up to
 // `largest`. Never 0.
 inline rc::Gen<std::int64_t> usual_size(std::int64_t largest) {
-  return rc::gen::oneOf(
-      evenly(1, 33), rc::gen::map(evenly(1, 65), [](std::int64_t k) { return 4 * k; }),
-      rc::gen::map(evenly(1, 33), [](std::int64_t k) { return 16 * k; }), evenly(1, largest + 1));
+  return shrinking_to(
+      1, rc::gen::oneOf(evenly(1, 33),
+                        rc::gen::map(evenly(1, 65), [](std::int64_t k) { return 4 * k; }),
+                        rc::gen::map(evenly(1, 33), [](std::int64_t k) { return 16 * k; }),
+                        evenly(1, largest + 1)));
 }
 
 // A size that nobody should write: 0, or one past every pool.
 inline rc::Gen<std::int64_t> odd_size() {
-  return one_of<std::int64_t>({0, std::int64_t{1} << 20, (std::int64_t{1} << 20) - 1});
+  const std::int64_t huge = std::int64_t{1} << 20;
+  return shrinking_to(1, one_of<std::int64_t>({0, huge - 1, huge}));
 }
 
 // A list of capture sizes in any order, with repeats, now and then with an odd size. Never empty.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "properties/generators.hpp"
 #include "tests/property/sglang_paths.hpp"
@@ -47,35 +48,38 @@ inline rc::Gen<std::int64_t> parallel_sizes() {
   return generators::one_of<std::int64_t>({1, 2, 4, 8, 3, 6, 16});
 }
 
+// Built with gen::apply, not gen::exec: exec never goes back to a value once a later one has
+// shrunk, and so ends at larger cases.
 inline rc::Gen<PrefillCase> prefill_cases(const rc::Gen<SizeList>& lists) {
-  return rc::gen::exec([lists] {
-    PrefillCase in;
-    in.version = *versions();
-    in.filter.attn_tp = *parallel_sizes();
-    in.filter.attn_cp = *parallel_sizes();
-    in.filter.gathered = *generators::coin();
-    in.candidates = *lists;
-    in.largest_presented = *generators::evenly(1, 600);
-    if (*generators::coin()) in.maximum = *generators::evenly(1, 600);
-    return in;
-  });
+  return rc::gen::apply(
+      [](sglang::Version version, std::int64_t attn_tp, std::int64_t attn_cp, bool gathered,
+         SizeList candidates, std::int64_t largest, bool has_maximum, std::int64_t maximum) {
+        PrefillCase in{.version = version,
+                       .filter = {attn_tp, attn_cp, gathered},
+                       .candidates = std::move(candidates),
+                       .largest_presented = largest};
+        if (has_maximum) in.maximum = maximum;
+        return in;
+      },
+      versions(), parallel_sizes(), parallel_sizes(), generators::coin(), lists,
+      generators::evenly(1, 600), generators::coin(), generators::evenly(1, 600));
 }
 
 inline rc::Gen<DecodeCase> decode_cases(const rc::Gen<SizeList>& lists) {
-  return rc::gen::exec([lists] {
-    DecodeCase in;
-    in.filter.pool = *generators::evenly(1, 600);
-    in.filter.attn_tp = *parallel_sizes();
-    in.filter.attn_cp = *parallel_sizes();
-    in.filter.gathered = *generators::coin();
-    in.filter.tokens_per_request = *generators::evenly(1, 9);
-    in.filter.two_batch_overlap = *generators::coin();
-    in.exact_match = *generators::coin();
-    in.draft_runner = *generators::coin();
-    in.named = *generators::coin();
-    in.candidates = *lists;
-    return in;
-  });
+  const auto filters = rc::gen::apply(
+      [](std::int64_t pool, std::int64_t attn_tp, std::int64_t attn_cp, bool gathered,
+         std::int64_t width, bool two_batch_overlap) {
+        return sglang::DecodeFilterInput{pool,     attn_tp, attn_cp,
+                                         gathered, width,   two_batch_overlap};
+      },
+      generators::evenly(1, 600), parallel_sizes(), parallel_sizes(), generators::coin(),
+      generators::evenly(1, 9), generators::coin());
+  return rc::gen::apply(
+      [](const sglang::DecodeFilterInput& filter, SizeList candidates, bool exact_match,
+         bool draft_runner, bool named) {
+        return DecodeCase{filter, std::move(candidates), exact_match, draft_runner, named};
+      },
+      filters, lists, generators::coin(), generators::coin(), generators::coin());
 }
 
 // Layouts of up to twelve ranks whose steps are modelled: without a layer communicator there are
@@ -90,26 +94,28 @@ inline bool is_modelled(const LayoutCase& in) {
 }
 
 // A random layout, brought back into what is modelled.
+inline LayoutCase modelled(LayoutCase in) {
+  if (in.attn_tp * in.attn_cp > 12) in.attn_cp = 1;
+  if (in.attn_tp * in.attn_cp * in.attn_dp > 12 || in.model == kDenseModel) in.attn_dp = 1;
+  if (in.model == kDenseModel) in.two_batch_overlap = false;
+  if (in.attn_cp == 1 || !in.prefill || in.model != kSparseModel) in.splits_context = false;
+  if (in.prefill) in.width = 1;
+  return in;
+}
+
 inline rc::Gen<LayoutCase> layouts() {
-  return rc::gen::exec([] {
-    LayoutCase in;
-    in.attn_tp = *generators::one_of<std::int64_t>({1, 2, 3, 4, 6, 8});
-    in.attn_cp = *generators::one_of<std::int64_t>({1, 2, 3, 4});
-    in.attn_dp = *generators::one_of<std::int64_t>({1, 2, 3});
-    in.model = *generators::one_of<std::size_t>({kDenseModel, kMixedModel, kSparseModel});
-    in.dense_fully_dp = *generators::coin();
-    in.a2a = *generators::coin();
-    in.two_batch_overlap = *generators::coin();
-    in.prefill = *generators::coin();
-    in.splits_context = *generators::coin();
-    in.width = *generators::one_of<std::int64_t>({1, 3});
-    if (in.attn_tp * in.attn_cp > 12) in.attn_cp = 1;
-    if (in.attn_tp * in.attn_cp * in.attn_dp > 12 || in.model == kDenseModel) in.attn_dp = 1;
-    if (in.model == kDenseModel) in.two_batch_overlap = false;
-    if (in.attn_cp == 1 || !in.prefill || in.model != kSparseModel) in.splits_context = false;
-    if (in.prefill) in.width = 1;
-    return in;
-  });
+  using generators::coin;
+  using generators::one_of;
+  return rc::gen::apply(
+      [](std::int64_t attn_tp, std::int64_t attn_cp, std::int64_t attn_dp, bool dense_fully_dp,
+         bool a2a, bool two_batch_overlap, bool splits_context, bool prefill, std::int64_t width,
+         std::size_t model) {
+        return modelled({attn_tp, attn_cp, attn_dp, dense_fully_dp, a2a, two_batch_overlap,
+                         splits_context, prefill, width, model});
+      },
+      one_of<std::int64_t>({1, 2, 3, 4, 6, 8}), one_of<std::int64_t>({1, 2, 3, 4}),
+      one_of<std::int64_t>({1, 2, 3}), coin(), coin(), coin(), coin(), coin(),
+      one_of<std::int64_t>({1, 3}), one_of<std::size_t>({kDenseModel, kMixedModel, kSparseModel}));
 }
 
 // Lists without the sizes that no batch can reach.

@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include <sstream>
+#include <string>
+#include <utility>
 
 #include "tests/property/sglang_generators.hpp"
 
@@ -21,38 +22,48 @@ std::string smallest_case(const Testable& property) {
   return failure.counterExample.back().second;
 }
 
-PrefillCase gathered_case(sglang::Version version, std::int64_t sizes_up_to) {
-  PrefillCase in{.version = version};
-  in.filter = {*generators::power_of_two(16), *generators::power_of_two(16), true};
-  in.candidates = *bounded(generators::size_list(sizes_up_to), sizes_up_to);
-  return in;
+rc::Gen<SizeList> short_lists() { return bounded(generators::size_list(64), 64); }
+
+// Sizes are drawn as multiples of attention TP, so that a smaller TP makes smaller sizes: on their
+// own, neither could shrink without mending the fault.
+rc::Gen<PrefillCase> multiples_cases() {
+  return rc::gen::apply(
+      [](std::int64_t attn_tp, std::int64_t attn_cp, SizeList sizes) {
+        for (std::int64_t& size : sizes) size *= attn_tp;
+        return PrefillCase{.version = sglang::Version::pr_23972,
+                           .filter = {attn_tp, attn_cp, true},
+                           .candidates = std::move(sizes)};
+      },
+      generators::power_of_two(16), generators::power_of_two(16), short_lists());
 }
 
 // The base of #23972 at its smallest: attention TP 2 and CP 2, where 2 is kept and 4 is stated.
 TEST(Shrinking, ABrokenContractShrinksToTwoByTwo) {
   EXPECT_EQ(smallest_case([] {
-              const PrefillCase in =
-                  *rc::gen::exec([] { return gathered_case(sglang::Version::pr_23972, 512); });
+              const PrefillCase in = *multiples_cases();
               const Finding finding = finding_of("filter_keeps_contract", plan_of(in));
               RC_ASSERT(finding.verdict != LawVerdict::violation);
             }),
             "23972 attn_tp 2 attn_cp 2 gathered {2} presents 4096");
 }
 
+rc::Gen<PrefillCase> unfiltered_cases() {
+  return rc::gen::apply(
+      [](std::int64_t attn_tp, SizeList sizes) {
+        std::ranges::replace(sizes, 0, 1);  // a size of no rows is another fault
+        return PrefillCase{.version = sglang::Version::pre_23972,
+                           .filter = {attn_tp, 1, true},
+                           .candidates = std::move(sizes)};
+      },
+      generators::power_of_two(8), short_lists());
+}
+
 // The crash of the unfiltered list: one row that two ranks are to split.
 TEST(Shrinking, AnUnusableSizeShrinksToOneRowOnTwoRanks) {
   EXPECT_EQ(smallest_case([] {
-              const PrefillCase in = *rc::gen::exec([] {
-                PrefillCase out = gathered_case(sglang::Version::pre_23972, 64);
-                out.filter.attn_cp = 1;
-                std::erase(out.candidates, 0);
-                if (out.candidates.empty()) out.candidates = {1};
-                return out;
-              });
-              const auto step =
-                  step_of_layout({.attn_tp = std::min<std::int64_t>(in.filter.attn_tp, 8),
-                                  .dense_fully_dp = true,
-                                  .model = kMixedModel});
+              const PrefillCase in = *unfiltered_cases();
+              const auto step = step_of_layout(
+                  {.attn_tp = in.filter.attn_tp, .dense_fully_dp = true, .model = kMixedModel});
               const Finding finding = finding_of("divisible", plan_of(in, step));
               RC_ASSERT(finding.verdict != LawVerdict::violation);
             }),
