@@ -80,7 +80,9 @@ TEST(ModelProtocol, EchoesAnyId) {
   for (const std::string id : {"1", "-7", "\"a1\"", "\"\\u0007\\u00e9\"", "null", "true", "0.25",
                                "[1,[2]]", R"({"a":{"b":[]}})", "9223372036854775807"}) {
     for (const std::string& rest : requests) {
-      EXPECT_EQ(ask("{\"id\":" + id + "," + rest)["id"], json::parse(id)) << rest;
+      std::string line = "{\"id\":";
+      line.append(id).append(",").append(rest);
+      EXPECT_EQ(ask(line)["id"], json::parse(id)) << line;
     }
   }
   for (const std::string& rest : requests) EXPECT_EQ(ask("{" + rest)["id"], json()) << rest;

@@ -22,8 +22,10 @@ struct MemoryRow {
 
 constexpr std::int64_t kGib = 1024;
 constexpr std::array kMemoryTable = {
-    MemoryRow{20 * kGib, 2048, 8, 8},      MemoryRow{35 * kGib, 2048, 24, 80},
-    MemoryRow{60 * kGib, 4096, 32, 160},   MemoryRow{90 * kGib, 8192, 256, 512},
+    MemoryRow{20 * kGib, 2048, 8, 8},
+    MemoryRow{35 * kGib, 2048, 24, 80},
+    MemoryRow{60 * kGib, 4096, 32, 160},
+    MemoryRow{90 * kGib, 8192, 256, 512},
     MemoryRow{160 * kGib, 8192, 256, 512},
     MemoryRow{std::numeric_limits<std::int64_t>::max(), 16384, 512, 512},
 };
@@ -31,8 +33,8 @@ constexpr MemoryRow kMemoryUnknown{0, 4096, 160, 160};
 
 MemoryRow memory_row(std::optional<std::int64_t> memory_mib) {
   if (!memory_mib) return kMemoryUnknown;
-  return *std::ranges::find_if(
-      kMemoryTable, [&](const MemoryRow& row) { return *memory_mib < row.memory_mib; });
+  return *std::ranges::find_if(kMemoryTable,
+                               [&](const MemoryRow& row) { return *memory_mib < row.memory_mib; });
 }
 
 // from, from + step, ... to (inclusive), as far as they do not pass `limit`.
@@ -129,9 +131,8 @@ FilterResult decode_filter(const DecodeFilterInput& in, SizeList& sizes) {
   out.kept.reserve(sizes.size() + 1);
   // Where the pool is smaller than the largest size, the pool itself is captured.
   if (std::ranges::max(sizes) > slots) sizes.push_back(slots);
-  std::ranges::copy_if(sizes, std::back_inserter(out.kept), [&](std::int64_t size) {
-    return size * width % m == 0 && size <= slots;
-  });
+  std::ranges::copy_if(sizes, std::back_inserter(out.kept),
+                       [&](std::int64_t size) { return size * width % m == 0 && size <= slots; });
   std::ranges::sort(out.kept);
   const auto repeats = std::ranges::unique(out.kept);
   out.kept.erase(repeats.begin(), repeats.end());

@@ -23,7 +23,8 @@ ScatterMode output_mode(const CommunicatorInput& in, bool last, bool sparse, boo
   if (last) return kModelInputOutput;
   if (mlp_mode(in, sparse) != ScatterMode::scattered) return ScatterMode::tp_attn_full;
   // Two-batch overlap starts at the first sparse layer and wants whole rows there.
-  const bool gather_for_overlap = !sparse && next_sparse && in.dense_fully_dp && in.two_batch_overlap;
+  const bool gather_for_overlap =
+      !sparse && next_sparse && in.dense_fully_dp && in.two_batch_overlap;
   return gather_for_overlap ? ScatterMode::tp_attn_full : ScatterMode::scattered;
 }
 
@@ -71,9 +72,8 @@ AfterMlp after_mlp(const CommunicatorInput& in, const ScatterModes& modes) {
 
 Transitions transitions_of(const CommunicatorInput& in, const LayerContext& layer) {
   ScatterModes modes;
-  modes.input = layer.first
-                    ? kModelInputOutput
-                    : output_mode(in, false, layer.previous_sparse, layer.sparse);
+  modes.input =
+      layer.first ? kModelInputOutput : output_mode(in, false, layer.previous_sparse, layer.sparse);
   modes.mlp = mlp_mode(in, layer.sparse);
   modes.middle_residual = middle_residual_mode(modes.mlp);
   modes.output = output_mode(in, layer.last, layer.sparse, layer.next_sparse);

@@ -61,7 +61,9 @@ std::int64_t Sizes::moe_tp() const { return div_floor(div_floor(tp, ep), moe_dp)
 
 Topology topology_of(const Sizes& s) {
   const std::int64_t a = s.attn_tp();
-  const auto n = [](std::int64_t count) { return static_cast<std::size_t>(std::max<std::int64_t>(count, 0)); };
+  const auto n = [](std::int64_t count) {
+    return static_cast<std::size_t>(std::max<std::int64_t>(count, 0));
+  };
   GroupFamily tp = family("tp", s.tp, n(s.pp));
   GroupFamily attn_tp = family("attn_tp", a, n(s.pp * s.attn_cp * s.attn_dp));
   GroupFamily attn_cp = family("attn_cp", s.attn_cp, n(s.pp * s.attn_dp * a));
