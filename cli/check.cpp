@@ -1,5 +1,7 @@
 // capsize check: one launch line, or a batch of requests, to verdicts.
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "cli/command.hpp"
@@ -91,30 +93,50 @@ bool read_line(std::FILE* file, std::string& line) {
   return c != EOF || !line.empty();
 }
 
-// Every line is answered in its place; the status is the worst verdict of the batch.
+// The verdict that a batch ends with is its worst.
+Verdict worse(Verdict a, Verdict b) {
+  const auto weight = [](Verdict verdict) {
+    switch (verdict) {
+      case Verdict::pass: return 0;
+      case Verdict::undecided: return 1;
+      case Verdict::violation: return 2;
+      case Verdict::refused: return 3;
+      case Verdict::bad_input: return 4;
+    }
+    return 4;
+  };
+  return weight(a) < weight(b) ? b : a;
+}
+
+// Every line is answered in its place. Nothing to answer is nothing checked.
+int answer_lines(std::FILE* file, const BatchDefaults& defaults, const std::string& name) {
+  std::string line;
+  std::optional<Verdict> verdict;
+  while (read_line(file, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    BatchAnswer answer = answer_batch_line(line, defaults);
+    verdict = worse(verdict.value_or(answer.verdict), answer.verdict);
+    answer.json.push_back('\n');
+    if (std::fwrite(answer.json.data(), 1, answer.json.size(), stdout) != answer.json.size()) {
+      return kBadInput;
+    }
+  }
+  if (std::ferror(file) != 0) return fail({name, "cannot be read", "name a file, not a folder"});
+  if (std::fflush(stdout) != 0) return kBadInput;
+  return exit_status(verdict.value_or(Verdict::undecided));
+}
+
 int check_batch(const CheckOptions& options) {
-  auto base = read_options(options);
+  const auto base = read_options(options);
   if (!base) return fail(base.error());
   const BatchDefaults defaults{options.rules, base->gpu, base->fail_on_waste};
-  const auto close = [](std::FILE* f) { return f == stdin ? 0 : std::fclose(f); };
-  const std::unique_ptr<std::FILE, decltype(close)> file(
-      options.batch == "-" ? stdin : std::fopen(options.batch.c_str(), "rb"), close);
-  if (file == nullptr) return fail({options.batch, "cannot be opened", "name a file, or - "});
-  std::string line;
-  std::string out;
-  Verdict worst = Verdict::pass;
-  const auto weight = [](Verdict v) {
-    constexpr int kOrder[] = {0, 2, 4, 3, 1};  // pass, violation, bad input, refused, undecided
-    return kOrder[static_cast<int>(v)];
-  };
-  while (read_line(file.get(), line)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const BatchAnswer answer = answer_batch_line(line, defaults);
-    if (weight(answer.verdict) > weight(worst)) worst = answer.verdict;
-    out.assign(answer.json).push_back('\n');
-    if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size()) return kBadInput;
+  if (options.batch == "-") return answer_lines(stdin, defaults, "standard input");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
+      std::fopen(options.batch.c_str(), "rb"), [](std::FILE* f) { return std::fclose(f); });
+  if (file == nullptr) {
+    return fail({options.batch, std::strerror(errno), "name a file of JSON lines, or -"});
   }
-  return std::fflush(stdout) == 0 ? exit_status(worst) : kBadInput;
+  return answer_lines(file.get(), defaults, options.batch);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
+#include "scenarios/formats/check_result.hpp"
 
 namespace capsize::cli {
 namespace {
@@ -58,7 +59,10 @@ int run(int argc, char** argv) {
     app.parse(own);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return fail({"command line", error.what(), "capsize --help lists the commands and options"});
+    Error told{"command line", error.what(), "capsize --help lists the commands and options"};
+    if (std::ranges::find(own, "--json") == own.end()) return fail(told);
+    const bool printed = print(to_json(bad_input("", "", std::move(told))) + "\n");
+    return printed ? exit_status(Verdict::bad_input) : kBadInput;
   }
   for (const auto& [command, body] : commands) {
     if (command->parsed()) return body();

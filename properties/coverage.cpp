@@ -8,29 +8,46 @@ namespace capsize {
 
 namespace {
 
-// Where a candidate is captured: at itself, or at what a rounding filter makes of it.
-bool is_captured(const CapturePath& path, std::int64_t size) {
-  const std::int64_t at = path.filter.rounds ? align_up(size, path.filter.modulus) : size;
-  return std::ranges::find(path.kept, at) != path.kept.end();
+SizeList ascending(SizeList sizes) {
+  std::ranges::sort(sizes);
+  const auto repeats = std::ranges::unique(sizes);
+  sizes.erase(repeats.begin(), repeats.end());
+  return sizes;
 }
 
-std::string why_dropped(const CapturePath& path, std::int64_t size) {
-  const auto told = std::ranges::find(path.dropped, size, &DroppedSize::size);
-  return told == path.dropped.end() ? "" : told->why;
+// Where a candidate is captured: at itself, or at what a rounding filter makes of it.
+std::int64_t captured_at(const CapturePath& path, std::int64_t size) {
+  return path.filter.rounds ? align_up(size, path.filter.modulus) : size;
+}
+
+// What the plan says of its dropped sizes, by size.
+std::vector<const DroppedSize*> reasons_by_size(const CapturePath& path) {
+  std::vector<const DroppedSize*> reasons;
+  for (const DroppedSize& dropped : path.dropped) reasons.push_back(&dropped);
+  std::ranges::stable_sort(reasons, {}, &DroppedSize::size);
+  return reasons;
+}
+
+std::string why_dropped(const std::vector<const DroppedSize*>& reasons, std::int64_t size) {
+  const auto told = std::ranges::lower_bound(reasons, size, {}, &DroppedSize::size);
+  return told == reasons.end() || (*told)->size != size ? "" : (*told)->why;
 }
 
 }  // namespace
 
 // From the two lists themselves: what the plan says that it dropped explains, and decides nothing.
 std::vector<LostSize> lost_sizes(const CapturePath& path) {
+  const SizeList kept = ascending(path.kept);
   std::vector<LostSize> lost;
-  for (const std::int64_t size : path.candidates) {
-    if (is_captured(path, size)) continue;
-    if (std::ranges::find(lost, size, &LostSize::size) != lost.end()) continue;
-    LostSize one{.size = size, .why = why_dropped(path, size)};
+  std::vector<const DroppedSize*> reasons;
+  for (const std::int64_t size : ascending(path.candidates)) {
+    if (std::ranges::binary_search(kept, captured_at(path, size))) continue;
+    if (lost.empty()) reasons = reasons_by_size(path);
+    LostSize one{.size = size, .why = why_dropped(reasons, size)};
     const bool reachable = size <= path.largest_presented;
     one.usable = reachable && path.step->requirement.usable.contains(size);
     one.goes_to = size >= 1 ? path.lookup(path.kept, size) : std::nullopt;
+    if (one.goes_to == kLookupFails) one.goes_to.reset();
     if (one.goes_to) one.padded_tokens = path.tokens_of(*one.goes_to - size).value;
     lost.push_back(std::move(one));
   }
@@ -45,10 +62,8 @@ std::vector<EagerInterval> eager_intervals(const CapturePath& path) {
     if (top < path.largest_presented) out.push_back({top + 1, path.largest_presented});
     return out;
   }
-  SizeList sorted = path.kept;
-  std::ranges::sort(sorted);
   std::int64_t next = 1;
-  for (const std::int64_t size : sorted) {
+  for (const std::int64_t size : ascending(path.kept)) {
     if (size > path.largest_presented) break;
     if (size > next) out.push_back({next, size - 1});
     next = std::max(next, size + 1);

@@ -215,8 +215,10 @@ MutantPair drops_usable() {
 
 // Rounds up and then drops a size that it rounded to itself.
 MutantPair rounds_and_drops() {
-  const Parts healthy{
-      .candidates = {4, 6, 16}, .filter = round_up_to(kRanks, true), .fail_on_waste = true};
+  const Parts healthy{.candidates = {4, 6, 16},
+                      .filter = round_up_to(kRanks, true),
+                      .step = reducing_step(),
+                      .fail_on_waste = true};
   return changed(healthy, [](Parts& p) {
     p.filter.apply = [](SizeList& sizes) {
       FilterResult result = round_up_to(kRanks, true).apply(sizes);

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/usable.hpp"
 #include "sim/units.hpp"
+#include "sim/usable.hpp"
 
 namespace capsize {
 
@@ -62,13 +62,15 @@ struct NamedSize {
 // An upper bound that sizes of this path must respect.
 struct CapacityBound {
   std::int64_t tokens = 0;
-  std::string_view what;     // "the promised maximum (--piecewise-cuda-graph-max-tokens)"
+  std::string_view what;  // "the promised maximum (--piecewise-cuda-graph-max-tokens)"
   std::string_view rule;
   std::string_view symptom;  // what is known to follow ("clean_error", "none" ...)
   bool cuts_list = false;    // the engine cuts its list to this maximum
 };
 
-// How dispatch finds a captured size: returns the size that a count of n runs at, or none (eager).
+// How dispatch finds a captured size: returns the size that a count of n runs at, or none (eager),
+// or kLookupFails where the engine's own search ends in an error.
+inline constexpr std::int64_t kLookupFails = -1;
 using BucketLookup = std::function<std::optional<std::int64_t>(const SizeList&, std::int64_t n)>;
 
 // The step of a path with its requirement; shared between paths whose steps are the same.
@@ -87,7 +89,7 @@ struct CapturePath {
   std::string undecided;  // why the path cannot be judged; empty where it can
 
   SizeList candidates;
-  SizeList kept;  // in the order in which the engine holds them
+  SizeList kept;                       // in the order in which the engine holds them
   std::optional<std::string> refused;  // the engine's text where its filter leaves nothing
   std::vector<DroppedSize> dropped;
   std::vector<RoundedSize> rounded;

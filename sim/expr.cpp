@@ -73,9 +73,8 @@ Expr Exprs::add(Expr f, Expr g) {
     return constant(left.number + right.number);
   }
   // One order for both operands, so that f + g and g + f are one expression.
-  return intern(Node{.kind = Kind::sum,
-                     .a = std::min(f.index, g.index),
-                     .b = std::max(f.index, g.index)});
+  return intern(
+      Node{.kind = Kind::sum, .a = std::min(f.index, g.index), .b = std::max(f.index, g.index)});
 }
 
 Expr Exprs::scale(std::int64_t factor, Expr f) {
@@ -99,11 +98,8 @@ Expr Exprs::if_at_least(Expr f, std::int64_t bound, Expr then, Expr otherwise) {
   const Node& node = nodes_[static_cast<std::size_t>(f.index)];
   if (then == otherwise) return then;
   if (node.kind == Kind::constant) return node.number >= bound ? then : otherwise;
-  return intern(Node{.kind = Kind::guard,
-                     .a = f.index,
-                     .b = then.index,
-                     .c = otherwise.index,
-                     .number = bound});
+  return intern(Node{
+      .kind = Kind::guard, .a = f.index, .b = then.index, .c = otherwise.index, .number = bound});
 }
 
 Expr Exprs::align_up(Expr f, std::int64_t multiple) {
@@ -225,8 +221,8 @@ std::optional<Period> Exprs::period_of(Expr f, std::int64_t period_limit) const 
     first_values[static_cast<std::size_t>(offset)] = values[static_cast<std::size_t>(node.a)];
   }
   Period out{.period = *period};
-  out.threshold = std::max({settled_from(*compared, first_values, node.number), then->threshold,
-                            otherwise->threshold});
+  out.threshold = std::max(
+      {settled_from(*compared, first_values, node.number), then->threshold, otherwise->threshold});
   out.steps.resize(static_cast<std::size_t>(*period));
   for (std::int64_t n = out.threshold; n < out.threshold + *period; ++n) {
     values_at(n, values);

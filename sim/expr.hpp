@@ -66,10 +66,10 @@ class Exprs {
   enum class Kind : std::uint8_t { variable, constant, sum, product, quotient, guard };
   struct Node {
     Kind kind = Kind::constant;
-    std::int32_t a = -1;        // operand; the compared expression of a guard
-    std::int32_t b = -1;        // second operand; the branch of a guard that is taken at the bound
-    std::int32_t c = -1;        // the other branch of a guard
-    std::int64_t number = 0;    // constant, factor, divisor or bound
+    std::int32_t a = -1;      // operand; the compared expression of a guard
+    std::int32_t b = -1;      // second operand; the branch of a guard that is taken at the bound
+    std::int32_t c = -1;      // the other branch of a guard
+    std::int64_t number = 0;  // constant, factor, divisor or bound
     friend bool operator==(const Node&, const Node&) = default;
   };
 

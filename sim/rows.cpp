@@ -1,6 +1,7 @@
 #include "sim/rows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 namespace capsize {
@@ -12,7 +13,18 @@ struct Coordinate {
   std::int64_t position = 0;
 };
 
-using Coordinates = std::vector<Coordinate>;
+// Where a rank stands, on the axes that matter to its rows. Walks make thousands of them, so they
+// live without the heap; two tensors of three splits and one group meet seven axes at most.
+class Coordinates {
+ public:
+  void push_back(Coordinate at) { all_.at(size_++) = at; }
+  [[nodiscard]] const Coordinate* begin() const { return all_.data(); }
+  [[nodiscard]] const Coordinate* end() const { return all_.data() + size_; }
+
+ private:
+  std::array<Coordinate, 8> all_{};
+  std::size_t size_ = 0;
+};
 
 std::int64_t position_of(const Coordinates& at, GroupId axis) {
   for (const Coordinate& each : at) {

@@ -12,9 +12,9 @@
 namespace capsize {
 
 enum class ObligationKind : std::uint8_t {
-  equal,     // left = right
-  at_most,   // left <= bound
-  never,     // no count meets it (a layout that the operation cannot take)
+  equal,    // left = right
+  at_most,  // left <= bound
+  never,    // no count meets it (a layout that the operation cannot take)
 };
 
 // What one operation asks of n. `equal` compares two row counts; the reason says which.
@@ -26,7 +26,7 @@ struct Obligation {
   std::string_view reason;  // "parts of the reduce-scatter differ between ranks"
   std::int32_t block = 0;   // which layer block and operation asks
   std::int32_t op = 0;
-  std::int32_t rank = 0;    // a rank that sees it
+  std::int32_t rank = 0;  // a rank that sees it
 };
 
 // What an operation meets, symbolically. Rows of rank r: rows_of(...).

@@ -114,7 +114,8 @@ void UsableSet::describe_tail() {
   std::int64_t count = 0;
   std::int64_t least = period_;
   for (std::int64_t n = threshold_; n < threshold_ + period_; ++n) {
-    if (n > static_cast<std::int64_t>(members_.size()) || !members_[static_cast<std::size_t>(n - 1)])
+    if (n > static_cast<std::int64_t>(members_.size()) ||
+        !members_[static_cast<std::size_t>(n - 1)])
       continue;
     empty_tail_ = false;
     ++count;
@@ -161,8 +162,8 @@ UsableSet usable_counts(const Exprs& exprs, std::span<const Obligation> obligati
                         std::int64_t largest_presented) {
   if (obligations.empty()) return UsableSet::all();
   const std::optional<Window> window = window_of(exprs, obligations);
-  const std::int64_t last =
-      window ? window->threshold + window->period - 1 : std::max<std::int64_t>(1, largest_presented);
+  const std::int64_t last = window ? window->threshold + window->period - 1
+                                   : std::max<std::int64_t>(1, largest_presented);
   std::vector<std::uint8_t> members(static_cast<std::size_t>(last));
   std::vector<std::int64_t> values;
   for (std::int64_t n = 1; n <= last; ++n) {
@@ -177,8 +178,7 @@ UsableSet usable_counts(const Exprs& exprs, std::span<const Obligation> obligati
 Requirement derive(StepPlan& step, std::int64_t largest_presented) {
   Requirement requirement;
   requirement.walked = walk(step);
-  requirement.usable =
-      usable_counts(step.exprs, requirement.walked.obligations, largest_presented);
+  requirement.usable = usable_counts(step.exprs, requirement.walked.obligations, largest_presented);
   return requirement;
 }
 

@@ -28,13 +28,17 @@ SizeList clamped(SizeList sizes, std::int64_t maximum) {
 
 // The list in other orders: a filter may read its first, its last or its middle element.
 std::vector<SizeList> reordered(const SizeList& list) {
-  SizeList backwards(list.rbegin(), list.rend());
-  SizeList ascending = list;
-  std::ranges::sort(ascending);
-  SizeList descending(ascending.rbegin(), ascending.rend());
-  SizeList rotated = ascending;
-  std::ranges::rotate(rotated, rotated.begin() + 1);
-  return {std::move(backwards), std::move(ascending), std::move(descending), std::move(rotated)};
+  std::vector<SizeList> orders;
+  orders.emplace_back(list.rbegin(), list.rend());
+  SizeList sorted = list;
+  if (!std::ranges::is_sorted(list)) {  // else these two are the list itself and its reverse
+    std::ranges::sort(sorted);
+    orders.emplace_back(sorted.rbegin(), sorted.rend());
+    orders.push_back(sorted);
+  }
+  std::ranges::rotate(sorted, sorted.begin() + 1);
+  orders.push_back(std::move(sorted));
+  return orders;
 }
 
 // Whether cutting the list to `maximum` first leaves other sizes than cutting what was kept.

@@ -22,6 +22,7 @@ std::optional<std::int64_t> expected(const CapturePath& path, const SizeList& as
 std::string describe(std::int64_t n, std::optional<std::int64_t> got,
                      std::optional<std::int64_t> want) {
   const auto text = [](std::optional<std::int64_t> size) {
+    if (size == kLookupFails) return std::string("an index error");
     return size ? "size " + std::to_string(*size) : std::string("no size");
   };
   return std::to_string(n) + " finds " + text(got) + ", " + text(want) + " is right";
@@ -43,6 +44,7 @@ Finding check_path(const Subject&, const CapturePath& path) {
       // Too small a size cuts rows off; a larger one than needed only pads.
       if (want && !got) finding.symptom = Symptom::silent_eager;
       if (got && *got < n) finding.symptom = Symptom::silent_corruption;
+      if (got == kLookupFails) finding.symptom = Symptom::clean_error;
       finding.blame = describe(n, got, want);
       finding.rule = path.lookup_rule;
       return finding;

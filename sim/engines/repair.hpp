@@ -8,9 +8,9 @@
 namespace capsize {
 
 struct RepairProposal {
-  std::string text;                      // "capture 8, 16, 24 ... only"
-  std::vector<std::string> add;          // words appended to the line
-  std::vector<std::string> remove;       // options taken off the line, with their values
+  std::string text;                 // "capture 8, 16, 24 ... only"
+  std::vector<std::string> add;     // words appended to the line
+  std::vector<std::string> remove;  // options taken off the line, with their values
 };
 
 }  // namespace capsize

@@ -16,9 +16,9 @@ namespace capsize::sglang {
 
 // What hangs on a value that is not known.
 struct Unknowns {
-  bool topology = false;  // group sizes: everything hangs on them
-  bool prefill = false;   // the prefill list
-  bool decode = false;    // the decode list
+  bool topology = false;             // group sizes: everything hangs on them
+  bool prefill = false;              // the prefill list
+  bool decode = false;               // the decode list
   std::vector<std::string> reasons;  // "--tp $TP is not known"
 };
 

@@ -26,9 +26,9 @@ enum class LayerKind : std::uint8_t {
   first_sparse,
 };
 inline constexpr std::array kLayerKinds = {
-    LayerKind::first_dense,         LayerKind::dense_then_dense, LayerKind::dense_then_sparse,
-    LayerKind::sparse_after_dense,  LayerKind::sparse_after_sparse, LayerKind::last_sparse,
-    LayerKind::last_dense,          LayerKind::first_sparse};
+    LayerKind::first_dense,        LayerKind::dense_then_dense,    LayerKind::dense_then_sparse,
+    LayerKind::sparse_after_dense, LayerKind::sparse_after_sparse, LayerKind::last_sparse,
+    LayerKind::last_dense,         LayerKind::first_sparse};
 [[nodiscard]] std::string_view name_of(LayerKind kind);
 
 // What the modes of a layer depend on.

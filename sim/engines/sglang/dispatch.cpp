@@ -7,7 +7,9 @@
 namespace capsize::sglang {
 
 std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n) {
-  if (sizes.empty() || n > std::ranges::max(sizes)) return std::nullopt;
+  if (sizes.empty()) return std::nullopt;
+  // The list is searched for its maximum only where its last size does not settle it.
+  if (n > sizes.back() && n > std::ranges::max(sizes)) return std::nullopt;
   // The engine bisects whatever order the list has; std::lower_bound takes the same halves only
   // for ascending lists, so Python's bisect_left is spelled out.
   std::size_t low = 0;
@@ -20,13 +22,12 @@ std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n)
       high = middle;
     }
   }
-  if (low == sizes.size()) return std::nullopt;  // past the end: the engine's own index error
+  if (low == sizes.size()) return kLookupFails;  // past the end: the engine's own index error
   return sizes[low];
 }
 
 std::optional<std::int64_t> exact_lookup(const SizeList& sizes, std::int64_t n) {
-  if (std::ranges::find(sizes, n) == sizes.end()) return std::nullopt;
-  return n;
+  return std::ranges::binary_search(sizes, n) ? std::optional(n) : std::nullopt;
 }
 
 std::int64_t padded_rows(const PaddingInput& in, std::int64_t rows) {

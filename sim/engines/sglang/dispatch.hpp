@@ -19,10 +19,12 @@ inline constexpr std::string_view kPaddingRule =
     "forward_batch_info.py::ForwardBatch.prepare_mlp_sync_batch";
 
 // The size that n runs at: the element that a bisection of the list finds for n, if n does not
-// pass the largest; none where the batch runs eager. The bisection takes the list as ascending.
+// pass the largest; none where the batch runs eager. The bisection takes the list as ascending: in
+// another order it may find too large a size, or run past the end (kLookupFails).
 [[nodiscard]] std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n);
 
-// The same with padding disabled: only a size that is itself captured.
+// The same with padding disabled: only a size that is itself captured. The decode runner sorts its
+// list, so `sizes` is ascending.
 [[nodiscard]] std::optional<std::int64_t> exact_lookup(const SizeList& sizes, std::int64_t n);
 
 struct PaddingInput {

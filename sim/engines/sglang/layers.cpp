@@ -47,9 +47,7 @@ class StepBuilder {
 
  private:
   [[nodiscard]] bool splits_context() const { return in_.splits_context && sizes_.attn_cp > 1; }
-  [[nodiscard]] bool sparse(std::int64_t layer) const {
-    return is_sparse_layer(*in_.model, layer);
-  }
+  [[nodiscard]] bool sparse(std::int64_t layer) const { return is_sparse_layer(*in_.model, layer); }
 
   // Rows of this forward: `local_` fills the local buffer (the unsplit count is what the engine
   // publishes), `shard_` is what a rank holds, `global_` what all replicas hold together.
@@ -141,8 +139,12 @@ class StepBuilder {
   }
 
   void gather_local(Slot slot, std::string_view rule) {
-    add({.kind = OpKind::all_gather, .slot = slot, .group = kAttnTp, .buffer = local_,
-         .buffer_name = "local DP buffer", .rule = rule});
+    add({.kind = OpKind::all_gather,
+         .slot = slot,
+         .group = kAttnTp,
+         .buffer = local_,
+         .buffer_name = "local DP buffer",
+         .rule = rule});
   }
 
   void add_before_mlp(const Transitions& t) {
@@ -155,7 +157,9 @@ class StepBuilder {
         break;
       case BeforeMlp::reduce_scatter:
         if (t.modes.input == ScatterMode::tp_attn_full) {
-          add({.kind = OpKind::slice, .slot = Slot::residual, .group = kAttnTp,
+          add({.kind = OpKind::slice,
+               .slot = Slot::residual,
+               .group = kAttnTp,
                .rule = kReduceScatter});
         }
         add({.kind = OpKind::reduce_scatter, .group = kAttnTp, .rule = kReduceScatter});
@@ -173,8 +177,11 @@ class StepBuilder {
       add({.kind = OpKind::add_norm, .rule = kGather});
       return;
     }
-    const Op into_global{.kind = OpKind::all_gather, .group = kTp, .buffer = global_,
-                         .buffer_name = "global DP buffer", .rule = kGather};
+    const Op into_global{.kind = OpKind::all_gather,
+                         .group = kTp,
+                         .buffer = global_,
+                         .buffer_name = "global DP buffer",
+                         .rule = kGather};
     if (in_.dp_padding == DpPadding::sum_len) {
       Op sum = into_global;
       sum.kind = OpKind::sum_into_buffer;
@@ -195,8 +202,11 @@ class StepBuilder {
     const std::int64_t cp = sizes_.attn_cp;
     const Expr padded = exprs.scale(cp, exprs.split_part(local_.base, cp, 0));
     const Expr rows = exprs.if_at_least(local_.base, 2 * cp, padded, local_.base);
-    add({.kind = OpKind::all_gather_padded, .group = kMoeDp, .buffer = RankRows{.base = rows},
-         .buffer_name = "padded context buffer", .rule = kScatterMoe});
+    add({.kind = OpKind::all_gather_padded,
+         .group = kMoeDp,
+         .buffer = RankRows{.base = rows},
+         .buffer_name = "padded context buffer",
+         .rule = kScatterMoe});
   }
 
   void add_mlp(const LayerContext& context, const Transitions& t) {
@@ -237,7 +247,9 @@ class StepBuilder {
       add({.kind = OpKind::take_own, .group = kAttnDp, .buffer = local_, .rule = kScatterFull});
       return;
     }
-    add({.kind = OpKind::reduce_scatter, .group = kTp, .axes = {kAttnDp, kAttnTp},
+    add({.kind = OpKind::reduce_scatter,
+         .group = kTp,
+         .axes = {kAttnDp, kAttnTp},
          .rule = kScatterFull});
     if (sizes_.attn_tp() > 1) gather_local(Slot::hidden, kScatterFull);
   }

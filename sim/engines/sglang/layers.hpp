@@ -20,7 +20,7 @@ struct StepInput {
   std::shared_ptr<const Topology> topology;  // topology_of(communicator.sizes)
   const ModelShape* model = nullptr;
   ArchitectureFacts facts;
-  Width width{1};              // tokens that one unit of n stands for
+  Width width{1};               // tokens that one unit of n stands for
   bool splits_context = false;  // a prefill whose rows are cut over attention CP
   bool splits_batch = false;    // two-batch overlap from the first sparse layer on
   DpPadding dp_padding = DpPadding::max_len;

@@ -418,8 +418,10 @@ class Planner {
       }
       return;
     }
+    SizeList ascending = path.kept;
+    std::ranges::sort(ascending);
     for (const std::int64_t size : path.candidates) {
-      if (std::ranges::find(path.kept, size) != path.kept.end()) continue;
+      if (std::ranges::binary_search(ascending, size)) continue;
       std::string why(size % modulus != 0 ? before : "more than the request pool holds");
       if (size % modulus != 0) why.append(std::to_string(modulus)).append(after);
       path.dropped.push_back({size, std::move(why)});

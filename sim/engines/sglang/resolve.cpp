@@ -136,8 +136,8 @@ class Resolution {
     if (!sm100 || a.moe_a2a_backend != "none" || a.moe_runner_backend != "auto") return;
     const std::string_view quantization =
         a.quantization.empty() ? std::string_view(in_.model->quantisation.method) : a.quantization;
-    const bool low_bits = quantization == "fp8" || quantization == "modelopt_fp8" ||
-                          quantization == "modelopt_fp4";
+    const bool low_bits =
+        quantization == "fp8" || quantization == "modelopt_fp8" || quantization == "modelopt_fp4";
     const bool picks =
         (arch == "DeepseekV3ForCausalLM" && low_bits) ||
         (arch == "GlmMoeDsaForCausalLM" && low_bits) ||
@@ -268,16 +268,16 @@ class Resolution {
       a.moe_runner_backend = "flashinfer_trtllm";
     }
     require((a.moe_runner_backend != "flashinfer_cutlass" &&
-             a.moe_runner_backend != "flashinfer_cutedsl") || whole,
-            kFunction,
-            "The expert parallel size must be 1 or the same as the tensor parallel size",
+             a.moe_runner_backend != "flashinfer_cutedsl") ||
+                whole,
+            kFunction, "The expert parallel size must be 1 or the same as the tensor parallel size",
             "use --ep-size 1 or --ep-size equal to --tp-size");
     const bool fp8 = a.quantization == "fp8" || a.quantization == "mxfp8";
     require(a.moe_runner_backend != "cutlass" || !fp8 || a.ep_size == 1, kFunction,
             "FP8/MXFP8 Cutlass MoE is only supported with ep_size == 1",
             "use --ep-size 1, or another --moe-runner-backend");
-    const bool bypasses_topk = a.moe_runner_backend == "flashinfer_trtllm" ||
-                               a.moe_runner_backend == "flashinfer_mxfp4";
+    const bool bypasses_topk =
+        a.moe_runner_backend == "flashinfer_trtllm" || a.moe_runner_backend == "flashinfer_mxfp4";
     const bool gpt_oss = in_.model != nullptr && in_.model->architecture == "GptOssForCausalLM";
     if (!a.enforce_piecewise_cuda_graph && bypasses_topk && !gpt_oss) {
       disable_prefill("the MoE runner back-end (rule 19)");
@@ -362,9 +362,9 @@ class Resolution {
               "give --speculative-num-steps, --speculative-eagle-topk and "
               "--speculative-num-draft-tokens together, or none of them");
       const std::string_view arch = in_.model ? std::string_view(in_.model->architecture) : "";
-      const bool wide = a.speculative_algorithm != "STANDALONE" &&
-                        (arch == "LlamaForCausalLM" || arch == "Grok1ForCausalLM" ||
-                         arch == "Grok1VForCausalLM");
+      const bool wide =
+          a.speculative_algorithm != "STANDALONE" &&
+          (arch == "LlamaForCausalLM" || arch == "Grok1ForCausalLM" || arch == "Grok1VForCausalLM");
       a.speculative_num_steps = wide ? 5 : 3;
       a.speculative_eagle_topk = wide ? 4 : 1;
       a.speculative_num_draft_tokens = wide ? 8 : 4;

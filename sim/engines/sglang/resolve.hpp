@@ -31,7 +31,8 @@ struct Resolved {
   Predicates predicates;
   DefaultSizes lists;
   Width decode_width{1};
-  // Why a graph is off: the rule that switched it off first, in the engine's order; empty: it is on.
+  // Why a graph is off: the rule that switched it off first, in the engine's order; empty: it is
+  // on.
   std::string prefill_off;
   std::string decode_off;
   bool prefill_max_is_named = false;

@@ -23,7 +23,7 @@ ModelShape stand_in(std::string_view architecture, std::int64_t dense_layers, bo
 
 std::span<const ModelShape> stand_ins() {
   static const std::vector<ModelShape> all = {
-      stand_in("LlamaForCausalLM", 0, false),   stand_in("Glm4MoeForCausalLM", 3, true),
+      stand_in("LlamaForCausalLM", 0, false), stand_in("Glm4MoeForCausalLM", 3, true),
       stand_in("DeepseekV3ForCausalLM", 3, true), stand_in("Qwen3MoeForCausalLM", 0, true),
       stand_in("DeepseekV32ForCausalLM", 3, true)};
   return all;
