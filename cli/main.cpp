@@ -54,13 +54,14 @@ int run(int argc, char** argv) {
     return fail({"command line", "unknown command \"" + own.front() + "\"",
                  "the commands are check, model and scenarios"});
   }
+  const bool json = std::ranges::find(own, "--json") != own.end();
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back
   try {
     app.parse(own);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     Error told{"command line", error.what(), "capsize --help lists the commands and options"};
-    if (std::ranges::find(own, "--json") == own.end()) return fail(told);
+    if (!json) return fail(told);
     const bool printed = print(to_json(bad_input("", "", std::move(told))) + "\n");
     return printed ? exit_status(Verdict::bad_input) : kBadInput;
   }

@@ -3,53 +3,12 @@
 #include "scenarios/formats/check_result.hpp"
 #include "scenarios/formats/json_reader.hpp"
 #include "scenarios/formats/model_config.hpp"
+#include "scenarios/formats/request_fields.hpp"
 
 namespace capsize {
 namespace {
 
 constexpr std::size_t kLineBytes = std::size_t{4} << 20;
-
-Result<Gpu> read_gpu(const JsonField& field) {
-  if (field.value().is_string()) {
-    auto gpu = field.text().and_then([](const std::string& name) { return gpu_of(name); });
-    if (!gpu) return tl::unexpected(std::move(gpu.error()).within(field.path()));
-    return gpu;
-  }
-  if (auto known = field.reject_unknown_fields({"memory_mib", "sm"}); !known) {
-    return tl::unexpected(std::move(known.error()));
-  }
-  const auto number = [&field](std::string_view name, std::int64_t highest) {
-    return field.required(name).and_then(
-        [highest](const JsonField& f) { return f.integer(1, highest); });
-  };
-  auto memory = number("memory_mib", std::int64_t{1} << 30);
-  if (!memory) return tl::unexpected(std::move(memory.error()));
-  auto sm = number("sm", 999);
-  if (!sm) return tl::unexpected(std::move(sm.error()));
-  return Gpu{"", *memory, static_cast<int>(*sm)};
-}
-
-Result<LaunchCommand> read_words(const JsonField& field, const Engine& engine) {
-  auto elements = field.elements();
-  if (!elements) return tl::unexpected(std::move(elements.error()));
-  std::vector<std::string> words;
-  words.reserve(elements->size());
-  for (const JsonField& element : *elements) {
-    auto word = element.text();
-    if (!word) return tl::unexpected(std::move(word.error()));
-    words.push_back(*std::move(word));
-  }
-  auto command = read_launch_words(words, engine.entry_points);
-  if (!command) return tl::unexpected(std::move(command.error()).within(field.path()));
-  return command;
-}
-
-Result<LaunchCommand> read_launch_field(const JsonField& field, const Engine& engine) {
-  if (!field.value().is_string()) return read_words(field, engine);
-  auto command = read_launch(field.value().get_ref<const std::string&>(), engine.entry_points);
-  if (!command) return tl::unexpected(std::move(command.error()).within(field.path()));
-  return command;
-}
 
 // One optional string field with a default.
 Result<std::string> text_or(const JsonField& root, std::string_view name, std::string fallback) {
@@ -63,7 +22,7 @@ Result<void> read_machine(const JsonField& root, CheckRequest& request) {
   auto gpu = root.optional("gpu");
   if (!gpu) return tl::unexpected(std::move(gpu.error()));
   if (*gpu) {
-    auto read = read_gpu(**gpu);
+    auto read = read_gpu_field(**gpu);
     if (!read) return tl::unexpected(std::move(read.error()));
     request.gpu = *std::move(read);
   }
@@ -103,8 +62,10 @@ Result<CheckRequest> read_request(const JsonField& root, const BatchDefaults& de
   request.rules = *std::move(rules);
   auto launch = root.required("launch");
   if (!launch) return tl::unexpected(std::move(launch.error()));
-  auto command = read_launch_field(*launch, *engine);
-  if (!command) return tl::unexpected(std::move(command.error()));
+  const auto source = read_launch_source(*launch);
+  if (!source) return tl::unexpected(source.error());
+  auto command = read_launch_source(*source, *engine);
+  if (!command) return tl::unexpected(std::move(command.error()).within(launch->path()));
   request.launch = *std::move(command);
   if (auto machine = read_machine(root, request); !machine) {
     return tl::unexpected(std::move(machine.error()));
