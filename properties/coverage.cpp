@@ -1,6 +1,8 @@
 #include "properties/coverage.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <span>
 
 #include "sim/units.hpp"
 
@@ -8,11 +10,15 @@ namespace capsize {
 
 namespace {
 
-SizeList ascending(SizeList sizes) {
-  std::ranges::sort(sizes);
-  const auto repeats = std::ranges::unique(sizes);
-  sizes.erase(repeats.begin(), repeats.end());
-  return sizes;
+// The list in ascending order without repeats; most lists are that already, and are not copied.
+std::span<const std::int64_t> ascending(const SizeList& sizes, SizeList& storage) {
+  const auto rises = std::ranges::adjacent_find(sizes, std::ranges::greater_equal{});
+  if (rises == sizes.end()) return sizes;
+  storage = sizes;
+  std::ranges::sort(storage);
+  const auto repeats = std::ranges::unique(storage);
+  storage.erase(repeats.begin(), repeats.end());
+  return storage;
 }
 
 // Where a candidate is captured: at itself, or at what a rounding filter makes of it.
@@ -37,10 +43,12 @@ std::string why_dropped(const std::vector<const DroppedSize*>& reasons, std::int
 
 // From the two lists themselves: what the plan says that it dropped explains, and decides nothing.
 std::vector<LostSize> lost_sizes(const CapturePath& path) {
-  const SizeList kept = ascending(path.kept);
+  SizeList storage_of_kept;
+  SizeList storage;
+  const auto kept = ascending(path.kept, storage_of_kept);
   std::vector<LostSize> lost;
   std::vector<const DroppedSize*> reasons;
-  for (const std::int64_t size : ascending(path.candidates)) {
+  for (const std::int64_t size : ascending(path.candidates, storage)) {
     if (std::ranges::binary_search(kept, captured_at(path, size))) continue;
     if (lost.empty()) reasons = reasons_by_size(path);
     LostSize one{.size = size, .why = why_dropped(reasons, size)};
@@ -62,8 +70,9 @@ std::vector<EagerInterval> eager_intervals(const CapturePath& path) {
     if (top < path.largest_presented) out.push_back({top + 1, path.largest_presented});
     return out;
   }
+  SizeList storage;
   std::int64_t next = 1;
-  for (const std::int64_t size : ascending(path.kept)) {
+  for (const std::int64_t size : ascending(path.kept, storage)) {
     if (size > path.largest_presented) break;
     if (size > next) out.push_back({next, size - 1});
     next = std::max(next, size + 1);

@@ -23,7 +23,9 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
                    std::to_string(padding) + " padded tokens in all, or runs eager";
   if (!subject.fail_on_waste) return finding;
   finding.verdict = LawVerdict::violation;
-  finding.symptom = path.lookup(path.kept, *smallest) ? Symptom::none : Symptom::silent_eager;
+  const auto goes_to = path.lookup(path.kept, *smallest);
+  finding.symptom = goes_to ? Symptom::none : Symptom::silent_eager;
+  if (goes_to == kLookupFails) finding.symptom = Symptom::clean_error;
   finding.witness = witness_at(path, *smallest);
   finding.blame = "drops a size that every collective could split";
   finding.rule = path.filter.rule;

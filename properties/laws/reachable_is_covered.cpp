@@ -16,17 +16,24 @@ Finding violation(const CapturePath& path, std::int64_t n, std::string blame,
                   std::string_view rule) {
   return {.verdict = LawVerdict::violation,
           .known = Known::exhausted,
-          .symptom = Symptom::silent_eager,
+          .symptom = path.lookup(path.kept, n) == kLookupFails ? Symptom::clean_error
+                                                               : Symptom::silent_eager,
           .witness = witness_at(path, n),
           .first_in_time = FirstInTime{"eager", path.tokens_of(n).value},
           .blame = std::move(blame),
           .rule = rule};
 }
 
+// Whether a batch of n runs at a captured size; a search that ends in an error serves nobody.
+bool is_served(const CapturePath& path, std::int64_t n) {
+  const auto at = path.lookup(path.kept, n);
+  return at && *at != kLookupFails;
+}
+
 // The first count that no captured size serves because `named` is not captured; none where it is.
 std::optional<std::int64_t> lost_from(const CapturePath& path, const NamedSize& named) {
   const std::int64_t n = reachable_part(path, named);
-  if (n < 1 || path.lookup(path.kept, n)) return std::nullopt;
+  if (n < 1 || is_served(path, n)) return std::nullopt;
   // With padding the counts above the largest captured size are lost from there on.
   return path.exact_match ? n : std::min(n, std::ranges::max(path.kept) + 1);
 }

@@ -8,17 +8,6 @@
 namespace capsize {
 namespace {
 
-std::optional<std::int64_t> least_enough(const SizeList& ascending, std::int64_t n) {
-  const auto found = std::ranges::lower_bound(ascending, n);
-  return found == ascending.end() ? std::nullopt : std::optional(*found);
-}
-
-std::optional<std::int64_t> expected(const CapturePath& path, const SizeList& ascending,
-                                     std::int64_t n) {
-  const auto least = least_enough(ascending, n);
-  return path.exact_match && least != n ? std::nullopt : least;
-}
-
 std::string describe(std::int64_t n, std::optional<std::int64_t> got,
                      std::optional<std::int64_t> want) {
   const auto text = [](std::optional<std::int64_t> size) {
@@ -28,30 +17,38 @@ std::string describe(std::int64_t n, std::optional<std::int64_t> got,
   return std::to_string(n) + " finds " + text(got) + ", " + text(want) + " is right";
 }
 
+// What is wrong with the answer for n, where `want` is right; none where nothing is.
+std::optional<Finding> fault_at(const CapturePath& path, std::int64_t n,
+                                std::optional<std::int64_t> want) {
+  const auto got = path.lookup(path.kept, n);
+  if (got == want) return std::nullopt;
+  Finding finding{.verdict = LawVerdict::violation, .known = Known::exhausted};
+  finding.witness = witness_at(path, n);
+  // Too small a size cuts rows off; a larger one than needed only pads.
+  if (want && !got) finding.symptom = Symptom::silent_eager;
+  if (got && *got < n) finding.symptom = Symptom::silent_corruption;
+  if (got == kLookupFails) finding.symptom = Symptom::clean_error;
+  finding.blame = describe(n, got, want);
+  finding.rule = path.lookup_rule;
+  return finding;
+}
+
 Finding check_path(const Subject&, const CapturePath& path) {
   SizeList ascending = path.kept;
-  std::ranges::sort(ascending);
-  Finding finding{.known = Known::exhausted};
-  std::int64_t previous = 0;
+  if (!std::ranges::is_sorted(ascending)) std::ranges::sort(ascending);
+  std::int64_t previous = 0;  // every count up to here is decided
   for (const std::int64_t size : ascending) {
-    for (const std::int64_t n : {previous + 1, size, size + 1}) {
-      if (n < 1 || n <= previous) continue;
-      const auto got = path.lookup(path.kept, n);
-      const auto want = expected(path, ascending, n);
-      if (got == want) continue;
-      finding.verdict = LawVerdict::violation;
-      finding.witness = witness_at(path, n);
-      // Too small a size cuts rows off; a larger one than needed only pads.
-      if (want && !got) finding.symptom = Symptom::silent_eager;
-      if (got && *got < n) finding.symptom = Symptom::silent_corruption;
-      if (got == kLookupFails) finding.symptom = Symptom::clean_error;
-      finding.blame = describe(n, got, want);
-      finding.rule = path.lookup_rule;
-      return finding;
+    if (size <= previous) continue;
+    // With padding both ends of the interval run at `size`; without it only `size` itself does.
+    const auto from = path.exact_match ? std::nullopt : std::optional(size);
+    if (previous + 1 < size) {
+      if (auto fault = fault_at(path, previous + 1, from)) return *std::move(fault);
     }
-    previous = std::max(previous, size);
+    if (auto fault = fault_at(path, size, size)) return *std::move(fault);
+    previous = size;
   }
-  return finding;
+  if (auto fault = fault_at(path, previous + 1, std::nullopt)) return *std::move(fault);
+  return {.known = Known::exhausted};
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 #include "scenarios/check/check.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -17,9 +18,10 @@ const Gpu kDefaultGpu{"H100", 81559, 90};
 
 constexpr std::size_t kRepairsTold = 2;
 
-std::optional<std::string> file_text(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return std::nullopt;
+std::optional<std::string> file_text(const std::string& path) {
+  // Most model names are no local path: one question to the system settles that.
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -54,12 +56,13 @@ class ModelSource {
  private:
   bool read_local(std::string_view named) {
     if (local_ || error_) return local_ != nullptr;
-    const auto path = std::filesystem::path(named) / "config.json";
-    const auto text = named.empty() ? std::nullopt : file_text(path);
+    if (named.empty()) return false;
+    const std::string path = std::string(named) + "/config.json";
+    const auto text = file_text(path);
     if (!text) return false;
     auto shape = read_model_config(*text, named);
     if (!shape) {
-      error_ = std::move(shape.error()).within(path.string());
+      error_ = std::move(shape.error()).within(path);
       return false;
     }
     local_ = std::make_shared<const ModelShape>(*std::move(shape));

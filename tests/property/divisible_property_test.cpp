@@ -1,5 +1,6 @@
 // divisible against a simulation that moves rows one by one: over all small layouts, and on random
 // layouts, rules and lists.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -144,6 +145,22 @@ TEST(DivisibleProperty, RandomEagerPadding) {
     if (broken) RC_ASSERT(finding.witness->tokens == first);
   }));
   seen.print("divisible, eager");
+}
+
+// Where no size works at all, changing the list is no way out: the finding says so, and names the
+// operation that no count meets. The engine's gathers put n/2 rows a rank into a buffer of n.
+TEST(DivisibleProperty, AnEmptyTailIsTold) {
+  const LayoutCase layout{.attn_tp = 4,
+                          .attn_cp = 2,
+                          .dense_fully_dp = true,
+                          .a2a = true,
+                          .splits_context = true,
+                          .model = kSparseModel};
+  const PlantedPlan plan = plan_of(PrefillCase{.candidates = {8, 16}}, step_of_layout(layout));
+  const Finding finding = finding_of("divisible", plan);
+  ASSERT_EQ(finding.verdict, LawVerdict::violation);
+  EXPECT_THAT(finding.reason, testing::StartsWith("no count is usable; at "));
+  EXPECT_THAT(finding.reason, testing::HasSubstr("all_gather over attn_tp"));
 }
 
 // An eager path that presents nothing must not be called sound.

@@ -1,4 +1,5 @@
 // reachable_is_covered against walking over every count that a batch can have.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/property/histogram.hpp"
@@ -126,6 +127,20 @@ TEST(ReachableIsCoveredProperty, UnsortedListsHideTheirSizes) {
   const PlantedPlan sorted =
       plan_of(PrefillCase{.version = sglang::Version::pr_23906, .candidates = {32, 16, 8, 4}});
   EXPECT_EQ(finding_of(kLaw, sorted).verdict, LawVerdict::pass);
+}
+
+// A bisection that runs past the end of an unsorted list: the named maximum crashes, it is not
+// served.
+TEST(ReachableIsCoveredProperty, AnIndexErrorServesNobody) {
+  const PlantedPlan plan = plan_of(
+      PrefillCase{.version = sglang::Version::pre_23972, .candidates = {16, 8, 4}, .maximum = 16});
+  const CapturePath& path = plan.captures.paths.front();
+  ASSERT_EQ(path.lookup(path.kept, 16), kLookupFails);
+  const Finding finding = finding_of(kLaw, plan);
+  ASSERT_EQ(finding.verdict, LawVerdict::violation);
+  EXPECT_EQ(finding.witness.value().tokens, 16);
+  EXPECT_EQ(finding.symptom, Symptom::clean_error);
+  EXPECT_THAT(finding.blame, testing::HasSubstr("--piecewise-cuda-graph-max-tokens"));
 }
 
 }  // namespace

@@ -26,7 +26,15 @@ struct FieldRow {
 };
 
 using A = ServerArgs;
-constexpr std::array kFields = {
+
+// In the order of their names, so that a field is found by halving.
+template <std::size_t kCount>
+constexpr std::array<FieldRow, kCount> by_name(std::array<FieldRow, kCount> rows) {
+  std::ranges::sort(rows, {}, &FieldRow::name);
+  return rows;
+}
+
+constexpr std::array kFields = by_name(std::array{
     FieldRow{"model_path", Affects::checks, &A::model_path},
     FieldRow{"tp_size", Affects::topology, &A::tp_size},
     FieldRow{"pp_size", Affects::topology, &A::pp_size},
@@ -104,7 +112,7 @@ constexpr std::array kFields = {
     FieldRow{"enforce_shared_experts_fusion", Affects::checks, &A::enforce_shared_experts_fusion},
     FieldRow{"json_model_override_args", Affects::checks, &A::model_override_args},
     FieldRow{"config", Affects::both, &A::config_file},
-};
+});
 
 std::string as_given(const GivenFlag& flag) {
   std::string out(flag.spelled);
@@ -223,8 +231,8 @@ Result<ServerArgs> read_args(const ParsedFlags& flags) {
   ServerArgs args;
   for (const GivenFlag& flag : flags.given) {
     const std::string_view field = flag.row->field;
-    const auto row = std::ranges::find(kFields, field, &FieldRow::name);
-    if (row == kFields.end()) {
+    const auto row = std::ranges::lower_bound(kFields, field, {}, &FieldRow::name);
+    if (row == kFields.end() || row->name != field) {
       auto& list = flag.row->affects_layout ? args.unread_flags : args.ignored_flags;
       list.emplace_back(flag.name);
       continue;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 
 #include "sim/engines/sglang/dispatch.hpp"
 #include "sim/engines/sglang/engine.hpp"
@@ -418,13 +419,23 @@ class Planner {
       }
       return;
     }
-    SizeList ascending = path.kept;
-    std::ranges::sort(ascending);
+    note_dropped(path, std::string(before) + std::to_string(modulus) + std::string(after));
+  }
+
+  // Both lists mostly rise, so that one pass over the kept sizes meets every candidate.
+  static void note_dropped(CapturePath& path, const std::string& no_multiple) {
+    SizeList kept = path.kept;
+    if (!std::ranges::is_sorted(kept)) std::ranges::sort(kept);
+    auto next = kept.begin();
+    std::int64_t previous = std::numeric_limits<std::int64_t>::min();
     for (const std::int64_t size : path.candidates) {
-      if (std::ranges::binary_search(ascending, size)) continue;
-      std::string why(size % modulus != 0 ? before : "more than the request pool holds");
-      if (size % modulus != 0) why.append(std::to_string(modulus)).append(after);
-      path.dropped.push_back({size, std::move(why)});
+      if (size < previous) next = kept.begin();
+      previous = size;
+      while (next != kept.end() && *next < size) ++next;
+      if (next != kept.end() && *next == size) continue;
+      path.dropped.push_back({size, size % path.filter.modulus != 0
+                                        ? no_multiple
+                                        : "more than the request pool holds"});
     }
   }
 
