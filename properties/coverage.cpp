@@ -1,7 +1,6 @@
 #include "properties/coverage.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <span>
 
 #include "sim/units.hpp"
@@ -12,8 +11,9 @@ namespace {
 
 // The list in ascending order without repeats; most lists are that already, and are not copied.
 std::span<const std::int64_t> ascending(const SizeList& sizes, SizeList& storage) {
-  const auto rises = std::ranges::adjacent_find(sizes, std::ranges::greater_equal{});
-  if (rises == sizes.end()) return sizes;
+  bool rises = true;
+  for (std::size_t i = 1; i < sizes.size(); ++i) rises &= sizes[i - 1] < sizes[i];
+  if (rises) return sizes;
   storage = sizes;
   std::ranges::sort(storage);
   const auto repeats = std::ranges::unique(storage);
@@ -48,8 +48,11 @@ std::vector<LostSize> lost_sizes(const CapturePath& path) {
   const auto kept = ascending(path.kept, storage_of_kept);
   std::vector<LostSize> lost;
   std::vector<const DroppedSize*> reasons;
+  auto next = kept.begin();  // both lists rise, and so do the places of the candidates
   for (const std::int64_t size : ascending(path.candidates, storage)) {
-    if (std::ranges::binary_search(kept, captured_at(path, size))) continue;
+    const std::int64_t at = captured_at(path, size);
+    while (next != kept.end() && *next < at) ++next;
+    if (next != kept.end() && *next == at) continue;
     if (lost.empty()) reasons = reasons_by_size(path);
     LostSize one{.size = size, .why = why_dropped(reasons, size)};
     const bool reachable = size <= path.largest_presented;

@@ -77,8 +77,7 @@ inline rc::Gen<SizeList> size_list(std::int64_t largest) {
 inline rc::Gen<SizeList> ascending_list(std::int64_t largest) {
   return rc::gen::map(size_list(largest), [](SizeList sizes) {
     std::ranges::sort(sizes);
-    const auto repeats = std::ranges::unique(sizes);
-    sizes.erase(repeats.begin(), repeats.end());
+    sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
     return sizes;
   });
 }

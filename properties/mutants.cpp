@@ -86,8 +86,7 @@ SizeFilter round_up_to(std::int64_t multiple, bool order_declared) {
   filter.apply = [multiple](SizeList& sizes) {
     FilterResult result{sizes, {}};
     for (std::int64_t& size : result.kept) size = align_up(size, multiple);
-    const auto repeats = std::ranges::unique(result.kept);
-    result.kept.erase(repeats.begin(), repeats.end());
+    result.kept.erase(std::unique(result.kept.begin(), result.kept.end()), result.kept.end());
     return result;
   };
   return filter;

@@ -11,8 +11,7 @@ namespace {
 
 SizeList as_set(SizeList sizes) {
   if (!std::ranges::is_sorted(sizes)) std::ranges::sort(sizes);
-  const auto repeats = std::ranges::unique(sizes);
-  sizes.erase(repeats.begin(), repeats.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   return sizes;
 }
 

@@ -18,7 +18,8 @@ std::optional<std::string> fault_on(const SizeFilter& filter, SizeList sizes) {
   return std::nullopt;
 }
 
-// Lists of one size that a filter of this modulus cannot keep, and the list of this launch.
+// The list of this launch, and lists of one size that a filter of this modulus cannot keep: the
+// least and the greatest below it.
 Finding check_path(const Subject&, const CapturePath& path) {
   Finding finding{.known = Known::exhausted};
   if (path.candidates.empty()) {
@@ -26,7 +27,8 @@ Finding check_path(const Subject&, const CapturePath& path) {
   }
   std::optional<std::string> fault = fault_on(path.filter, path.candidates);
   std::int64_t at = path.candidates.front();
-  for (std::int64_t size = 1; !fault && size < path.filter.modulus && size <= 64; ++size) {
+  for (const std::int64_t size : {std::int64_t{1}, path.filter.modulus - 1}) {
+    if (fault || size < 1 || size >= path.filter.modulus) continue;
     fault = fault_on(path.filter, {size});
     at = size;
   }

@@ -17,11 +17,9 @@ std::string describe(std::int64_t n, std::optional<std::int64_t> got,
   return std::to_string(n) + " finds " + text(got) + ", " + text(want) + " is right";
 }
 
-// What is wrong with the answer for n, where `want` is right; none where nothing is.
-std::optional<Finding> fault_at(const CapturePath& path, std::int64_t n,
-                                std::optional<std::int64_t> want) {
-  const auto got = path.lookup(path.kept, n);
-  if (got == want) return std::nullopt;
+// The finding that n gets `got`, where `want` is right.
+Finding fault_at(const CapturePath& path, std::int64_t n, std::optional<std::int64_t> got,
+                 std::optional<std::int64_t> want) {
   Finding finding{.verdict = LawVerdict::violation, .known = Known::exhausted};
   finding.witness = witness_at(path, n);
   // Too small a size cuts rows off; a larger one than needed only pads.
@@ -40,14 +38,16 @@ Finding check_path(const Subject&, const CapturePath& path) {
   for (const std::int64_t size : ascending) {
     if (size <= previous) continue;
     // With padding both ends of the interval run at `size`; without it only `size` itself does.
-    const auto from = path.exact_match ? std::nullopt : std::optional(size);
-    if (previous + 1 < size) {
-      if (auto fault = fault_at(path, previous + 1, from)) return *std::move(fault);
+    for (const std::int64_t n : {previous + 1, size}) {
+      const auto want = path.exact_match && n != size ? std::nullopt : std::optional(size);
+      const auto got = path.lookup(path.kept, n);
+      if (got != want) return fault_at(path, n, got, want);
     }
-    if (auto fault = fault_at(path, size, size)) return *std::move(fault);
     previous = size;
   }
-  if (auto fault = fault_at(path, previous + 1, std::nullopt)) return *std::move(fault);
+  if (const auto got = path.lookup(path.kept, previous + 1)) {
+    return fault_at(path, previous + 1, got, std::nullopt);
+  }
   return {.known = Known::exhausted};
 }
 

@@ -234,8 +234,7 @@ class Simulation {
     each_group(op.group, [&](const std::vector<std::size_t>& ranks) {
       RowList rows = joined(tensor, ranks);
       const std::size_t added = rows.size();
-      const auto repeats = std::ranges::unique(rows);
-      rows.erase(repeats.begin(), repeats.end());
+      rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
       if (rows.size() * parts != added) fault_ = "a row is added more than once";
       replace(ranks, tensor, rows);
     });

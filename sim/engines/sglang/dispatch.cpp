@@ -16,11 +16,9 @@ std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n)
   std::size_t high = sizes.size();
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
-    if (sizes[middle] < n) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
+    const bool to_the_right = sizes[middle] < n;
+    low = to_the_right ? middle + 1 : low;
+    high = to_the_right ? high : middle;
   }
   if (low == sizes.size()) return kLookupFails;  // past the end: the engine's own index error
   return sizes[low];

@@ -30,6 +30,10 @@ class StepBuilder {
     local_.base = step_.exprs.scale(in.width.value, step_.exprs.n());
     set_rows(local_.base);
     step_.entry_rows = shard_;
+    sparse_.resize(static_cast<std::size_t>(in.model->num_hidden_layers));
+    for (std::size_t i = 0; i < sparse_.size(); ++i) {
+      sparse_[i] = is_sparse_layer(*in.model, static_cast<std::int64_t>(i));
+    }
     if (sizes_.attn_dp > 1) step_.entry_layout.push({LayoutKind::scattered, kAttnDp});
     if (splits_context()) step_.entry_layout.push({LayoutKind::scattered, kAttnCp});
   }
@@ -47,7 +51,9 @@ class StepBuilder {
 
  private:
   [[nodiscard]] bool splits_context() const { return in_.splits_context && sizes_.attn_cp > 1; }
-  [[nodiscard]] bool sparse(std::int64_t layer) const { return is_sparse_layer(*in_.model, layer); }
+  [[nodiscard]] bool sparse(std::int64_t layer) const {
+    return sparse_[static_cast<std::size_t>(layer)];
+  }
 
   // Rows of this forward: `local_` fills the local buffer (the unsplit count is what the engine
   // publishes), `shard_` is what a rank holds, `global_` what all replicas hold together.
@@ -260,6 +266,7 @@ class StepBuilder {
   RankRows local_;
   RankRows shard_;
   RankRows global_;
+  std::vector<bool> sparse_;  // by layer
   LayerContext previous_;
   LayerBlock* block_ = nullptr;
 };
