@@ -279,5 +279,23 @@ TEST_P(BadInput, NumbersAtTheEdgesGetAVerdict) {
   }
 }
 
+// Long lists, also in the order that suits no search. Would catch: work that grows
+// with the square of a list, which would keep a server busy for minutes.
+TEST_P(BadInput, LongListsGetAVerdictInTime) {
+  std::string descending;
+  for (int size = 30000; size > 0; --size) descending.append(" ").append(std::to_string(size));
+  const std::string model = "--model-path deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct --tp 8 ";
+  const std::vector<std::string> options = {
+      "--piecewise-cuda-graph-tokens" + descending, "--cuda-graph-bs" + descending,
+      "--cuda-graph-max-bs 1048576", "--disable-cuda-graph-padding --cuda-graph-max-bs 65536"};
+  for (const char* rules : {"pre-23972", "33200"}) {
+    for (const std::string& option : options) {
+      const ChildRun run = this->run({"check", "--json", "--rules", rules, "-"}, model + option);
+      EXPECT_THAT(run.exit_status, ::testing::AnyOf(0, 1, kRefusedStatus, 4)) << run.err;
+      EXPECT_TRUE(Json::parse(run.out, nullptr, false).is_object());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace capsize::test

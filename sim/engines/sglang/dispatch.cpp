@@ -8,8 +8,6 @@ namespace capsize::sglang {
 
 std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n) {
   if (sizes.empty()) return std::nullopt;
-  // The list is searched for its maximum only where its last size does not settle it.
-  if (n > sizes.back() && n > std::ranges::max(sizes)) return std::nullopt;
   // The engine bisects whatever order the list has; std::lower_bound takes the same halves only
   // for ascending lists, so Python's bisect_left is spelled out.
   std::size_t low = 0;
@@ -20,6 +18,10 @@ std::optional<std::int64_t> bisect_lookup(const SizeList& sizes, std::int64_t n)
     low = to_the_right ? middle + 1 : low;
     high = to_the_right ? high : middle;
   }
+  if (low < sizes.size() && sizes[low] >= n) return sizes[low];
+  // The engine asks first whether n is above the maximum, and runs eager then. A size that is large
+  // enough answers that too; only without one is the list searched, in whatever order it stands.
+  if (n > sizes.back() && n > std::ranges::max(sizes)) return std::nullopt;
   if (low == sizes.size()) return kLookupFails;  // past the end: the engine's own index error
   return sizes[low];
 }
