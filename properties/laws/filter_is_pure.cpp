@@ -35,7 +35,7 @@ std::vector<SizeList> reordered(const SizeList& list) {
     orders.emplace_back(sorted.rbegin(), sorted.rend());
     orders.push_back(sorted);
   }
-  std::ranges::rotate(sorted, sorted.begin() + 1);
+  std::rotate(sorted.begin(), sorted.begin() + 1, sorted.end());
   orders.push_back(std::move(sorted));
   return orders;
 }

@@ -79,7 +79,9 @@ TEST(FilterKeepsContractProperty, RandomPrefillLists) {
     RC_ASSERT(finding.verdict == expected(in, kept));
     if (finding.verdict == LawVerdict::violation) {
       SizeList bad = kept;
-      std::erase_if(bad, [&in](std::int64_t size) { return size % stated(in) == 0; });
+      const std::int64_t multiple = stated(in);
+      RC_ASSERT(multiple > 0);
+      std::erase_if(bad, [multiple](std::int64_t size) { return size % multiple == 0; });
       RC_ASSERT(finding.witness->tokens == std::ranges::min(bad));
       RC_ASSERT(finding.first_in_time->tokens == bad.back());
     }
