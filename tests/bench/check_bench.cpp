@@ -3,6 +3,7 @@
 // run; the repairs' share is check/broken against check/broken_no_repairs of the same run.
 #include <benchmark/benchmark.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -11,13 +12,10 @@
 #include "scenarios/check/check.hpp"
 #include "scenarios/formats/batch.hpp"
 #include "scenarios/formats/check_result.hpp"
+#include "scenarios/formats/model_protocol.hpp"
 #include "sim/engines/sglang/flags/flags.hpp"
 #include "sim/engines/sglang/layers.hpp"
 #include "sim/engines/sglang/predicates.hpp"
-
-#if __has_include("scenarios/formats/model_protocol.hpp")
-#include "scenarios/formats/model_protocol.hpp"
-#endif
 
 namespace capsize {
 namespace {
@@ -80,7 +78,7 @@ void expect(bool holds, const char* what) {
 void whole_check(benchmark::State& state, std::string_view text, std::string_view rules,
                  bool try_repairs, Verdict verdict) {
   const Words words = words_of(text);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     CheckRequest request = request_of(words, rules);
     request.try_repairs = try_repairs;
     const CheckResult result = check(request);
@@ -99,7 +97,7 @@ BENCHMARK_CAPTURE(whole_check, flags_only, kFlagsOnly, "23972", true, Verdict::p
 
 void part_read_words(benchmark::State& state) {
   const Words words = words_of(kSeedText);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto command = read_launch_words(words, the_engine().entry_points);
     benchmark::DoNotOptimize(command);
   }
@@ -107,7 +105,7 @@ void part_read_words(benchmark::State& state) {
 BENCHMARK(part_read_words);
 
 void part_read_text(benchmark::State& state) {
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto command = read_launch(kSeedText, the_engine().entry_points);
     benchmark::DoNotOptimize(command);
   }
@@ -116,7 +114,7 @@ BENCHMARK(part_read_text);
 
 void part_parse(benchmark::State& state) {
   const CheckRequest request = request_of(words_of(kSeedText), "23972");
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto flags = sglang::parse(request.launch.args, "0.5.11", EntryKind::server, nullptr);
     expect(flags.has_value(), "the seed's line does not parse\n");
     benchmark::DoNotOptimize(flags);
@@ -133,7 +131,7 @@ sglang::StepInput seed_step(const ModelShape& model) {
 }
 
 void part_topology(benchmark::State& state) {
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto topology = sglang::topology_of({.tp = 8});
     benchmark::DoNotOptimize(topology);
   }
@@ -143,7 +141,7 @@ BENCHMARK(part_topology);
 void part_step(benchmark::State& state) {
   const ModelShape* model = find_model("deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct");
   const sglang::StepInput in = seed_step(*model);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto step = sglang::step_of("prefill", in);
     benchmark::DoNotOptimize(step);
   }
@@ -154,7 +152,7 @@ BENCHMARK(part_step);
 void part_step_and_derive(benchmark::State& state) {
   const ModelShape* model = find_model("deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct");
   const sglang::StepInput in = seed_step(*model);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto step = sglang::step_of("prefill", in);
     auto requirement = derive(step, 4096);
     expect(requirement.usable.modulus() == 8, "the seed's step needs multiples of 8\n");
@@ -166,7 +164,7 @@ BENCHMARK(part_step_and_derive);
 void part_plan(benchmark::State& state) {
   const CheckRequest request = request_of(words_of(kSeedText), "23972");
   const LaunchRequest launch = launch_of(request);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto plan = the_engine().plan(launch);
     expect(plan.has_value() && !plan->refusal, "the seed's line has no plan\n");
     benchmark::DoNotOptimize(plan);
@@ -177,7 +175,7 @@ BENCHMARK(part_plan);
 void part_judge(benchmark::State& state) {
   const CheckRequest request = request_of(words_of(kSeedText), "23972");
   const EnginePlan plan = the_engine().plan(launch_of(request)).value();
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto findings = judge({.captures = plan.captures, .lifecycle = plan.lifecycle});
     benchmark::DoNotOptimize(findings);
   }
@@ -187,7 +185,7 @@ BENCHMARK(part_judge);
 void part_one_law(benchmark::State& state, const Law* law) {
   const CheckRequest request = request_of(words_of(kSeedText), "23972");
   const EnginePlan plan = the_engine().plan(launch_of(request)).value();
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto findings = judge(*law, {.captures = plan.captures, .lifecycle = plan.lifecycle});
     benchmark::DoNotOptimize(findings);
   }
@@ -205,7 +203,7 @@ void part_one_law(benchmark::State& state, const Law* law) {
 void write_json(benchmark::State& state, std::string_view rules) {
   const CheckResult result = check(request_of(words_of(kSeedText), rules));
   std::size_t bytes = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const std::string json = to_json(result);
     bytes += json.size();
     benchmark::DoNotOptimize(json.data());
@@ -222,7 +220,7 @@ void batch_line(benchmark::State& state, std::string_view rules, Verdict verdict
     line.append(line.back() == '[' ? "\"" : ",\"").append(word).append("\"");
   }
   line += "]}";
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const BatchAnswer answer = answer_batch_line(line, {});
     expect(answer.verdict == verdict, "the batch line has another verdict\n");
     benchmark::DoNotOptimize(answer.json.data());
@@ -230,6 +228,18 @@ void batch_line(benchmark::State& state, std::string_view rules, Verdict verdict
 }
 BENCHMARK_CAPTURE(batch_line, passes, "23972", Verdict::pass);
 BENCHMARK_CAPTURE(batch_line, broken, "pre-23972", Verdict::violation);
+
+void model_line(benchmark::State& state) {
+  const ModelProtocol protocol = ModelProtocol::of("sglang", "23972").value();
+  constexpr std::string_view kRequest =
+      R"({"id":1,"fn":"prefill_filter","sizes":[4,8],"attn_tp":8,"attn_cp":1,"gathered":true})";
+  while (state.KeepRunning()) {
+    const ModelAnswer answer = protocol.answer(kRequest);
+    expect(!answer.bad_request, "the model protocol does not take the request\n");
+    benchmark::DoNotOptimize(answer.json.data());
+  }
+}
+BENCHMARK(model_line);
 
 }  // namespace
 }  // namespace capsize

@@ -25,6 +25,7 @@ struct Cost {
 Cost run(std::vector<std::string> arguments, int input) {
   arguments.insert(arguments.begin(), CAPSIZE_PROGRAM);
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;
@@ -50,7 +51,7 @@ Cost run(std::vector<std::string> arguments, int input) {
 void measure(benchmark::State& state, const std::vector<std::string>& arguments, int input,
              int status) {
   double peak = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     if (input >= 0) lseek(input, 0, SEEK_SET);
     const Cost cost = run(arguments, input);
     if (cost.status != status) return state.SkipWithError("another exit status than expected");
