@@ -180,7 +180,7 @@ class Renderer {
     if (!lost.empty()) {
       row("", fmt::format("lost {}: {}{}", lost.size(), sizes(lost),
                           wasted.empty()
-                              ? "; none of them could be split (no waste)"
+                              ? "; none of them is waste"
                               : fmt::format("; wasted {}: {}", wasted.size(), sizes(wasted))));
     }
     if (!path.candidates.empty() && !path.kept.empty()) {
@@ -199,8 +199,9 @@ class Renderer {
     const Refusal& refusal = *r_.plan.refusal;
     out_ += "\n";
     row("refused by", fmt::format("{} ({})", refusal.rule, name_of(refusal.stage)));
-    row("its text", refusal.text ? "\"" + *refusal.text + "\""
-                                 : std::string("none: it dies on a bare assertion"));
+    row("its text", refusal.text
+                        ? "\"" + *refusal.text + "\""
+                        : std::string("none is known: it dies on an assertion without one"));
     if (!refusal.hint.empty()) row("way out", refusal.hint);
   }
 
@@ -246,7 +247,8 @@ class Renderer {
     if (!finding.reason.empty()) row("", finding.reason);
     if (!finding.rule.empty()) row("  rule", finding.rule);
     for (const std::string& repair : finding.repair) row("  way out", repair + " (tried: passes)");
-    if (finding.repair.empty()) row("  way out", "none of the changes that were tried passes");
+    if (finding.repair.empty() && r_.verdict == Verdict::violation)
+      row("  way out", "none of the changes that were tried passes");
   }
 
   static std::string event_text(std::string_view event) {

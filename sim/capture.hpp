@@ -62,7 +62,7 @@ struct NamedSize {
 // An upper bound that sizes of this path must respect.
 struct CapacityBound {
   std::int64_t tokens = 0;
-  std::string_view what;  // "the promised maximum (--piecewise-cuda-graph-max-tokens)"
+  std::string what;  // "the promised maximum (--piecewise-cuda-graph-max-tokens)"
   std::string_view rule;
   std::string_view symptom;  // what is known to follow ("clean_error", "none" ...)
   bool cuts_list = false;    // the engine cuts its list to this maximum

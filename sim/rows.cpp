@@ -57,8 +57,6 @@ class Walker {
 
   WalkedStep run() {
     for (std::size_t b = 0; b < step_.blocks.size(); ++b) {
-      WalkedBlock walked;
-      walked.ops.reserve(step_.blocks[b].ops.size());
       if (const auto& rows = step_.blocks[b].enters_with) {
         for (Tensor& tensor : tensors_) tensor = {step_.entry_layout, *rows};
       }
@@ -66,15 +64,9 @@ class Walker {
         block_ = static_cast<std::int32_t>(b);
         op_ = static_cast<std::int32_t>(o);
         const Op& op = step_.blocks[b].ops[o];
-        Tensor& tensor = tensors_.at(static_cast<std::size_t>(op.slot));
-        OpRows rows{tensor.layout, {}, tensor.rows, {}};
-        apply(op, tensor);
+        apply(op, tensors_.at(static_cast<std::size_t>(op.slot)));
         previous_ = op.kind;
-        rows.layout_out = tensor.layout;
-        rows.rows_out = tensor.rows;
-        walked.ops.push_back(rows);
       }
-      out_.blocks.push_back(std::move(walked));
     }
     return std::move(out_);
   }
@@ -279,7 +271,7 @@ class Walker {
     Coordinates last = at;
     first.push_back({axis, 0});
     last.push_back({axis, size_of(axis) - 1});
-    equal(rows_at(step_.exprs, rows, first), rows_at(step_.exprs, rows, last), first, reason);
+    equal(rows_at(step_.exprs, rows, first), rows_at(step_.exprs, rows, last), first, reason, true);
   }
 
   // All ranks of each group of `group` hold the same number of rows.
@@ -309,12 +301,13 @@ class Walker {
       const Expr first = rows_at(step_.exprs, rows, coordinates(shape.rank(0)));
       for (std::int64_t i = 1; i < shape.size; ++i) {
         const Coordinates at = coordinates(shape.rank(i));
-        equal(first, rows_at(step_.exprs, rows, at), at, reason);
+        equal(first, rows_at(step_.exprs, rows, at), at, reason, true);
       }
     }
   }
 
-  void equal(Expr left, Expr right, const Coordinates& at, std::string_view reason) {
+  void equal(Expr left, Expr right, const Coordinates& at, std::string_view reason,
+             bool between_ranks = false) {
     if (left == right) return;
     std::int64_t rank = 0;
     for (const Coordinate& each : at) {
@@ -324,6 +317,7 @@ class Walker {
          .left = left,
          .right = right,
          .reason = reason,
+         .between_ranks = between_ranks,
          .rank = static_cast<std::int32_t>(rank)});
   }
 

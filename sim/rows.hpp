@@ -26,23 +26,11 @@ struct Obligation {
   std::string_view reason;  // "parts of the reduce-scatter differ between ranks"
   std::int32_t block = 0;   // which layer block and operation asks
   std::int32_t op = 0;
-  std::int32_t rank = 0;  // a rank that sees it
-};
-
-// What an operation meets, symbolically. Rows of rank r: rows_of(...).
-struct OpRows {
-  Layout layout_in;
-  Layout layout_out;
-  RankRows rows_in;
-  RankRows rows_out;
-};
-
-struct WalkedBlock {
-  std::vector<OpRows> ops;
+  bool between_ranks = false;  // the two sides are the rows of two ranks of one group
+  std::int32_t rank = 0;       // a rank that sees it
 };
 
 struct WalkedStep {
-  std::vector<WalkedBlock> blocks;
   std::vector<Obligation> obligations;  // in the order of the operations
 };
 

@@ -51,16 +51,18 @@ Witness witness_of(const StepPlan& plan, const Obligation* asks, Witness witness
   return witness;
 }
 
-// A wrong count raises where the library checks it, and hangs or corrupts where it does not; a
-// layout that does not fit moves the wrong rows without a word.
+// A wrong count raises where the library checks it. Where it does not, counts that differ between
+// ranks hang (or corrupt), and equal counts into a buffer of another size corrupt without a word;
+// so does a layout that does not fit.
 Symptom symptom_at(const StepPlan& plan, const Obligation* asks, bool group_capture) {
   if (asks == nullptr) return Symptom::clean_error;
   if (asks->kind == ObligationKind::never) return Symptom::silent_corruption;
   const Op& op = op_of(plan, *asks);
   if (!group_capture || !op.group.valid()) return Symptom::clean_error;
-  return plan.topology->family(op.group).transport_captured == Transport::raw
-             ? Symptom::hang
-             : Symptom::clean_error;
+  if (plan.topology->family(op.group).transport_captured == Transport::checked) {
+    return Symptom::clean_error;
+  }
+  return asks->between_ranks ? Symptom::hang : Symptom::silent_corruption;
 }
 
 // Where no large count is usable: the operation that meets none of them, told at the first count

@@ -47,6 +47,13 @@ Finding check_path(const Subject&, const CapturePath& path) {
     lost = &named;
     first = *from;
   }
+  if (lost != nullptr && first <= std::ranges::max(path.kept) && !path.exact_match) {
+    return violation(path, first,
+                     std::string(lost->flag) + " names " + std::to_string(lost->size) +
+                         ": as large a size is captured, but the search for " +
+                         std::to_string(first) + " ends without one: the list does not rise",
+                     path.lookup_rule);
+  }
   if (lost != nullptr) {
     return violation(path, first,
                      std::string(lost->flag) + " names " + std::to_string(lost->size) +

@@ -209,23 +209,36 @@ std::string repro_line(const CheckRequest& request, const CheckResult& result) {
   if (request.model_config) line += " --model-config " + shell_quoted(request.model_config_name);
   if (request.fail_on_waste) line += " --fail-on waste";
   line += " --";
+  for (const EnvironmentVariable& variable : request.launch.environment) {
+    if (!variable.known || !variable.name.starts_with("SGLANG_")) continue;
+    line.append(" ").append(variable.name).append("=").append(shell_quoted(variable.value));
+  }
+  if (const EntryPoint* entry = request.launch.entry; entry != nullptr) {
+    const bool module = entry->words.find(' ') == std::string_view::npos;
+    line.append(module ? " python -m " : " ").append(entry->words);
+  }
   for (const std::string& word : result.launch_words) line.append(" ").append(shell_quoted(word));
   return line;
 }
 
-// The rules that were asked for, or those nearest to the release that an image tag in the text
-// names, or the newest.
+// The rules that were asked for, or those of the release that an image tag in the text names, or
+// the newest. `unmodelled` then says why a verdict by these rules decides nothing.
 std::string rules_of(const CheckRequest& request, const Engine& engine,
-                     std::vector<std::string>& notes) {
+                     std::vector<std::string>& notes, std::string& unmodelled) {
   if (!request.rules.empty()) return request.rules;
   const auto& image = request.launch.image;
   const std::size_t colon = image ? image->rfind(':') : std::string::npos;
   if (colon == std::string::npos) return std::string(engine.newest);
   const auto label = engine.label_of_image(std::string_view(*image).substr(colon + 1));
+  if (label && label->empty()) {
+    unmodelled = "image " + *image +
+                 ": its release is not modelled; --rules names the point in "
+                 "time to judge by";
+    return std::string(engine.newest);
+  }
   const std::string rules(label.value_or(engine.newest));
   notes.push_back("image " + *image + ": judged by rules " + rules +
-                  (label ? ", the point in time nearest to it that is modelled"
-                         : "; no release is read from its tag"));
+                  (label ? "" : "; no release is read from its tag"));
   return rules;
 }
 
@@ -260,7 +273,8 @@ CheckResult check(const CheckRequest& request) {
                      {"engine", "unknown engine \"" + request.engine + "\"", "known: sglang"});
   }
   std::vector<std::string> notes = request.launch.notes;
-  const std::string rules = rules_of(request, *engine, notes);
+  std::string unmodelled;
+  const std::string rules = rules_of(request, *engine, notes, unmodelled);
   ModelSource source(request);
   LaunchRequest launch{.words = request.launch.args,
                        .environment = request.launch.environment,
@@ -284,6 +298,10 @@ CheckResult check(const CheckRequest& request) {
     } else if (source.unknown() && result.verdict != Verdict::bad_input) {
       result = check_unknown_model(request, *engine, launch, source, std::move(result));
     }
+    if (!unmodelled.empty() && result.verdict != Verdict::bad_input) {
+      result.undecided.push_back(unmodelled);
+      result.verdict = Verdict::undecided;
+    }
     if (request.try_repairs && result.verdict == Verdict::violation) {
       add_repairs(result, request, *engine, launch);
     }
@@ -294,6 +312,34 @@ CheckResult check(const CheckRequest& request) {
   result.repro = repro_line(request, result);
   return result;
 }
+
+namespace {
+
+// "memory_mib=81559,sm=90", in either order and nothing else.
+std::optional<Gpu> gpu_of_numbers(std::string_view text) {
+  Gpu gpu;
+  std::int64_t sm = 0;
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+    const std::size_t equals = item.find('=');
+    if (equals == std::string_view::npos) return std::nullopt;
+    std::int64_t value = 0;
+    const char* end = item.data() + item.size();
+    const auto [read, error] = std::from_chars(item.data() + equals + 1, end, value);
+    if (error != std::errc{} || read != end || value < 1) return std::nullopt;
+    const std::string_view key = item.substr(0, equals);
+    if (key != "memory_mib" && key != "sm") return std::nullopt;
+    std::int64_t& field = key == "sm" ? sm : gpu.memory_mib;
+    if (field != 0) return std::nullopt;
+    field = value;
+  }
+  if (gpu.memory_mib < 1 || gpu.memory_mib >= (1 << 30) || sm < 1 || sm > 999) return std::nullopt;
+  gpu.sm = static_cast<int>(sm);
+  return gpu;
+}
+
+}  // namespace
 
 Result<Gpu> gpu_of(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::pair<std::int64_t, int>>, 18> kGpus =
@@ -318,21 +364,7 @@ Result<Gpu> gpu_of(std::string_view text) {
   for (const auto& [name, numbers] : kGpus) {
     if (name == text) return Gpu{std::string(name), numbers.first, numbers.second};
   }
-  Gpu gpu;
-  const auto number = [&text](std::string_view key) -> std::optional<std::int64_t> {
-    const auto at = text.find(key);
-    if (at == std::string_view::npos) return std::nullopt;
-    std::int64_t value = 0;
-    const char* begin = text.data() + at + key.size();
-    const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
-    const bool ended = end == text.data() + text.size() || *end == ',';
-    return error == std::errc{} && ended && value > 0 ? std::optional(value) : std::nullopt;
-  };
-  const auto memory = number("memory_mib=");
-  const auto sm = number("sm=");
-  if (memory && sm && *memory < (1 << 30) && *sm < 1000) {
-    return Gpu{"", *memory, static_cast<int>(*sm)};
-  }
+  if (auto gpu = gpu_of_numbers(text)) return *std::move(gpu);
   std::string known;
   for (const auto& row : kGpus) known.append(known.empty() ? "" : ", ").append(row.first);
   return tl::unexpected(Error{"--gpu", "unknown GPU \"" + std::string(text) + "\"",

@@ -63,7 +63,8 @@ struct Engine {
   std::span<const EntryPoint> entry_points;
   std::span<const RulesLabel> labels;  // oldest first
   std::string_view newest;             // the default of --rules
-  // The label nearest to the release that an image tag names ("v0.5.11-cu126"); none if unread.
+  // The label whose rules hold for the release that an image tag names ("v0.5.11-cu126"): empty
+  // where the release is not modelled, none where the tag names no release.
   std::optional<std::string_view> (*label_of_image)(std::string_view tag);
   // Bad input is an Error (a size that capsize cannot hold); a refusal is part of the plan.
   Result<EnginePlan> (*plan)(const LaunchRequest&);

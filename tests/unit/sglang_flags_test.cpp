@@ -329,7 +329,7 @@ TEST(SglangFlags, HintsForUnknownOptions) {
       {"0.5.23", "--piecewise-cuda-graph-compiler",
        "--piecewise-cuda-graph-compiler was removed in 0.5.20"},
       {"0.5.11", "--xyzzyplughfoobar",
-       "0.5.11 has no option like --xyzzyplughfoobar; take it out"}};
+       "0.5.11 has no option like --xyzzyplughfoobar; look at its spelling"}};
   for (const HintCase& expected : cases) {
     SCOPED_TRACE(expected.word);
     const Line line = read(expected.release, {expected.word});

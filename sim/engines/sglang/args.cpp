@@ -11,7 +11,7 @@ namespace capsize::sglang {
 namespace {
 
 // What hangs on a field.
-enum class Affects : std::uint8_t { topology, prefill, decode, both, checks };
+enum class Affects : std::uint8_t { topology, prefill, prefill_graphs, decode, both, checks };
 
 using TextField = std::string_view ServerArgs::*;
 using IntegerField = std::int64_t ServerArgs::*;
@@ -76,9 +76,10 @@ constexpr std::array kFields = by_name(std::array{
     FieldRow{"context_length", Affects::prefill, &A::context_length},
     FieldRow{"cuda_graph_max_bs", Affects::decode, &A::cuda_graph_max_bs},
     FieldRow{"cuda_graph_bs", Affects::decode, &A::cuda_graph_bs},
-    FieldRow{"piecewise_cuda_graph_max_tokens", Affects::prefill,
+    FieldRow{"piecewise_cuda_graph_max_tokens", Affects::prefill_graphs,
              &A::piecewise_cuda_graph_max_tokens},
-    FieldRow{"piecewise_cuda_graph_tokens", Affects::prefill, &A::piecewise_cuda_graph_tokens},
+    FieldRow{"piecewise_cuda_graph_tokens", Affects::prefill_graphs,
+             &A::piecewise_cuda_graph_tokens},
     FieldRow{"pp_max_micro_batch_size", Affects::checks, &A::pp_max_micro_batch_size},
     FieldRow{"enable_two_batch_overlap", Affects::both, &A::enable_two_batch_overlap},
     FieldRow{"enable_single_batch_overlap", Affects::checks, &A::enable_single_batch_overlap},
@@ -105,9 +106,12 @@ constexpr std::array kFields = by_name(std::array{
     FieldRow{"disable_overlap_schedule", Affects::checks, &A::disable_overlap_schedule},
     FieldRow{"disable_cuda_graph", Affects::decode, &A::disable_cuda_graph},
     FieldRow{"disable_cuda_graph_padding", Affects::decode, &A::disable_cuda_graph_padding},
-    FieldRow{"disable_piecewise_cuda_graph", Affects::prefill, &A::disable_piecewise_cuda_graph},
-    FieldRow{"enforce_piecewise_cuda_graph", Affects::prefill, &A::enforce_piecewise_cuda_graph},
-    FieldRow{"enable_breakable_cuda_graph", Affects::prefill, &A::enable_breakable_cuda_graph},
+    FieldRow{"disable_piecewise_cuda_graph", Affects::prefill_graphs,
+             &A::disable_piecewise_cuda_graph},
+    FieldRow{"enforce_piecewise_cuda_graph", Affects::prefill_graphs,
+             &A::enforce_piecewise_cuda_graph},
+    FieldRow{"enable_breakable_cuda_graph", Affects::prefill_graphs,
+             &A::enable_breakable_cuda_graph},
     FieldRow{"disable_shared_experts_fusion", Affects::checks, &A::disable_shared_experts_fusion},
     FieldRow{"enforce_shared_experts_fusion", Affects::checks, &A::enforce_shared_experts_fusion},
     FieldRow{"json_model_override_args", Affects::checks, &A::model_override_args},
@@ -123,7 +127,8 @@ std::string as_given(const GivenFlag& flag) {
 void note_unknown(const GivenFlag& flag, Affects affects, Unknowns& out) {
   if (affects == Affects::checks) return;
   out.topology |= affects == Affects::topology;
-  out.prefill |= affects == Affects::prefill || affects == Affects::both;
+  out.eager_prefill |= affects == Affects::prefill || affects == Affects::both;
+  out.prefill |= out.eager_prefill || affects == Affects::prefill_graphs;
   out.decode |= affects == Affects::decode || affects == Affects::both;
   out.reasons.push_back(as_given(flag) + ": the value is not known here");
 }

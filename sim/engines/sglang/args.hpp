@@ -18,6 +18,7 @@ namespace capsize::sglang {
 struct Unknowns {
   bool topology = false;             // group sizes: everything hangs on them
   bool prefill = false;              // the prefill list
+  bool eager_prefill = false;        // the counts that an eager prefill sees
   bool decode = false;               // the decode list
   std::vector<std::string> reasons;  // "--tp $TP is not known"
 };

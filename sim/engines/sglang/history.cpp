@@ -115,7 +115,8 @@ std::optional<std::string_view> label_of_image(std::string_view tag) {
   }
   if (parts < std::array{0, 5, 11}) return "pre-23972";
   if (parts < std::array{0, 5, 14}) return "23972";
-  return "23906";
+  if (parts < std::array{0, 5, 15}) return "23906";
+  return "";
 }
 
 std::string_view flag_release(Version version) {

@@ -19,8 +19,8 @@ enum class Version : std::uint8_t { pre_23972, pr_23972, pr_23906, pr_33200, end
 [[nodiscard]] std::optional<Version> version_of(std::string_view label);
 [[nodiscard]] std::string_view name_of(Version version);
 
-// The label whose rules are nearest to those of the release in an image tag: the filter is in
-// 0.5.11 to 0.5.13.post1, and gone from 0.5.14 on. Later releases change more than the labels say.
+// The label whose prefill rules hold for the release in an image tag: the filter is in 0.5.11 to
+// 0.5.13.post1, and gone in 0.5.14. Later releases have other runners: none of the labels fits.
 [[nodiscard]] std::optional<std::string_view> label_of_image(std::string_view tag);
 
 // The release whose command line goes with a version.

@@ -18,6 +18,9 @@ namespace {
 constexpr std::int64_t kLeastPool = 2048;
 
 constexpr std::int64_t kDeepEpDispatchRows = 128;
+// The default of the variable, and the assertion that a larger capture meets: #28914.
+constexpr std::string_view kDeepEpRule =
+    "layers/moe/token_dispatcher/deepep.py (deep_ep.cpp's assertion; sgl-project/sglang #28914)";
 constexpr std::string_view kDeepEpVariable = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK";
 
 constexpr std::array kEntryPoints = {
@@ -115,6 +118,13 @@ class Planner {
     }
     if (r_.sizes.pp > 1) {
       assumed.push_back("what passes between pipeline stages is not judged");
+    }
+    if (r_.decode_width.value != 1) {
+      assumed.push_back("draft runners and eager speculative batches are not judged");
+    }
+    if (args_.dp_size > 1 && !args_.enable_dp_attention) {
+      assumed.push_back("each of " + std::to_string(args_.dp_size) +
+                        " data-parallel replicas is judged alone");
     }
     if (r_.sizes.attn_dp > 1) {
       assumed.push_back("all data-parallel replicas present equally many tokens (in step)");
@@ -386,9 +396,9 @@ class Planner {
         environment_number(request_.environment, kDeepEpVariable).value_or(kDeepEpDispatchRows);
     const std::int64_t halves = args_.enable_two_batch_overlap ? 2 : 1;
     path.bounds.push_back({rows * r_.sizes.attn_tp() * halves,
-                           "the rows that DeepEP dispatches from a rank "
-                           "(SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK)",
-                           "layers/moe/token_dispatcher/deepep.py", "clean_error"});
+                           "what DeepEP dispatches (" + std::to_string(rows) + " rows a rank, " +
+                               std::string(kDeepEpVariable) + ")",
+                           kDeepEpRule, "clean_error"});
   }
 
   [[nodiscard]] bool has_sparse_layers() const {
@@ -459,7 +469,7 @@ class Planner {
     const auto pad_tokens = [padding](std::int64_t n) { return padded_rows(padding, n); };
     const std::int64_t width = r_.decode_width.value;
     const auto& paths = plan_.captures.paths;
-    std::string prefill_undecided = args_.unknowns.prefill ? joined_reasons() : unmodelled();
+    std::string prefill_undecided = args_.unknowns.eager_prefill ? joined_reasons() : unmodelled();
     plan_.captures.eager.push_back({.name = "eager_prefill",
                                     .largest_presented = paths[0].largest_presented,
                                     .padded = pad_tokens,

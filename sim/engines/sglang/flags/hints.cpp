@@ -197,7 +197,7 @@ std::string hint_for_unrecognized(std::string_view word, const GivenFlag* before
   if (const auto near = nearest_option(name, release))
     return "did you mean " + std::string(*near) + "?";
   return std::string(flag_table::release_names[release]) + " has no option like " +
-         std::string(name) + "; take it out";
+         std::string(name) + "; look at its spelling";
 }
 
 std::string hint_for_ambiguous(std::string_view word, std::span<const Option> candidates,
