@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 namespace capsize {
 namespace {
@@ -48,8 +47,9 @@ const Law* find_law(std::string_view name) {
   return nullptr;
 }
 
-std::vector<Finding> judge(const Law& law, const Subject& subject) {
-  std::vector<Finding> findings;
+namespace {
+
+void add_findings(const Law& law, const Subject& subject, std::vector<Finding>& findings) {
   const auto add = [&](std::string_view path, Finding finding) {
     finding.law = law.name;
     finding.path = path;
@@ -66,15 +66,20 @@ std::vector<Finding> judge(const Law& law, const Subject& subject) {
       add(path.name, law.check_eager(subject, path));
     }
   }
+}
+
+}  // namespace
+
+std::vector<Finding> judge(const Law& law, const Subject& subject) {
+  std::vector<Finding> findings;
+  add_findings(law, subject, findings);
   return findings;
 }
 
 std::vector<Finding> judge(const Subject& subject) {
   std::vector<Finding> findings;
   findings.reserve(laws().size() * subject.captures.paths.size() + subject.captures.eager.size());
-  for (const Law* law : laws()) {
-    std::ranges::move(judge(*law, subject), std::back_inserter(findings));
-  }
+  for (const Law* law : laws()) add_findings(*law, subject, findings);
   return findings;
 }
 

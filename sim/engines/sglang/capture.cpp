@@ -133,7 +133,7 @@ FilterResult decode_filter(const DecodeFilterInput& in, SizeList& sizes) {
   if (std::ranges::max(sizes) > slots) sizes.push_back(slots);
   std::ranges::copy_if(sizes, std::back_inserter(out.kept),
                        [&](std::int64_t size) { return size * width % m == 0 && size <= slots; });
-  std::ranges::sort(out.kept);
+  if (!std::ranges::is_sorted(out.kept)) std::ranges::sort(out.kept);
   const auto repeats = std::ranges::unique(out.kept);
   out.kept.erase(repeats.begin(), repeats.end());
   // assert len(capture_bs) > 0 and capture_bs[0] > 0, f"{capture_bs=}"

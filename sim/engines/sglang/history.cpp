@@ -29,6 +29,7 @@ FilterResult keep_multiples(const PrefillFilterInput& in, const SizeList& sizes)
   if (!in.gathered) return {sizes, {}};
   const std::int64_t base = filter_base(in);
   FilterResult result;
+  result.kept.reserve(sizes.size());
   std::ranges::copy_if(sizes, std::back_inserter(result.kept),
                        [base](std::int64_t size) { return size % base == 0; });
   if (result.kept.empty()) {

@@ -1,5 +1,6 @@
 #include "sim/engines/sglang/layers.hpp"
 
+#include <utility>
 #include <vector>
 
 namespace capsize::sglang {
@@ -97,12 +98,16 @@ class StepBuilder {
 
   void add_layers(std::int64_t begin, std::int64_t end) {
     const std::int64_t last = in_.model->num_hidden_layers - 1;
+    bool previous = begin > 0 && sparse(begin - 1);
+    bool current = begin < end && sparse(begin);
     for (std::int64_t i = begin; i < end; ++i) {
+      const bool next = i < last && sparse(i + 1);
       const LayerContext context{.first = i == 0,
                                  .last = i == last,
-                                 .sparse = sparse(i),
-                                 .previous_sparse = i > 0 && sparse(i - 1),
-                                 .next_sparse = i < last && sparse(i + 1)};
+                                 .sparse = current,
+                                 .previous_sparse = previous,
+                                 .next_sparse = next};
+      previous = std::exchange(current, next);
       if (i > begin && same(context, previous_)) {
         ++step_.blocks.back().repeat;
         continue;
