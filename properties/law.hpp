@@ -60,11 +60,15 @@ struct Finding {
   std::vector<std::string> repair;  // filled by whoever can try repairs
 };
 
+struct LostSize;
+
 // What the laws look at.
 struct Subject {
   const CapturePlan& captures;
   const Lifecycle& lifecycle;
   bool fail_on_waste = false;
+  // What each path loses (coverage.hpp), by its place in the plan, where the caller has it already.
+  std::span<const std::vector<LostSize>> lost = {};
 };
 
 struct Law {

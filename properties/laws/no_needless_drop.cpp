@@ -6,12 +6,23 @@
 namespace capsize {
 namespace {
 
+// What the path loses: as the caller found it, or found here and kept in `storage`.
+std::span<const LostSize> lost_of(const Subject& subject, const CapturePath& path,
+                                  std::vector<LostSize>& storage) {
+  if (!subject.lost.empty()) {
+    return subject.lost[static_cast<std::size_t>(&path - subject.captures.paths.data())];
+  }
+  storage = lost_sizes(path);
+  return storage;
+}
+
 Finding check_path(const Subject& subject, const CapturePath& path) {
   Finding finding{.known = path.step->requirement.usable.known()};
   std::int64_t wasted = 0;
   std::int64_t padding = 0;
   std::optional<std::int64_t> smallest;
-  for (const LostSize& lost : lost_sizes(path)) {
+  std::vector<LostSize> storage;
+  for (const LostSize& lost : lost_of(subject, path, storage)) {
     if (!lost.usable) continue;
     ++wasted;
     padding += lost.padded_tokens;

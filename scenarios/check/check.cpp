@@ -105,12 +105,19 @@ CheckResult check_once(const CheckRequest& request, const Engine& engine,
   result.plan = *std::move(plan);
   if (!request.gpu) result.plan.assumed.insert(result.plan.assumed.begin(), "gpu: H100");
   if (!result.plan.refusal) {
+    std::vector<std::vector<LostSize>> lost;
+    for (const CapturePath& path : result.plan.captures.paths) {
+      const bool looked_at = path.enabled && path.undecided.empty();
+      lost.push_back(looked_at ? lost_sizes(path) : std::vector<LostSize>{});
+    }
     result.findings = judge({.captures = result.plan.captures,
                              .lifecycle = result.plan.lifecycle,
-                             .fail_on_waste = request.fail_on_waste});
-    for (const CapturePath& path : result.plan.captures.paths) {
+                             .fail_on_waste = request.fail_on_waste,
+                             .lost = lost});
+    for (std::size_t i = 0; i < lost.size(); ++i) {
+      const CapturePath& path = result.plan.captures.paths[i];
       if (!path.enabled || !path.undecided.empty()) continue;
-      result.losses.push_back({path.name, path.unit, lost_sizes(path), eager_intervals(path)});
+      result.losses.push_back({path.name, path.unit, std::move(lost[i]), eager_intervals(path)});
     }
   }
   result.verdict = verdict_of(result);
