@@ -439,7 +439,7 @@ class Planner {
     auto next = kept.begin();
     std::int64_t previous = std::numeric_limits<std::int64_t>::min();
     for (const std::int64_t size : path.candidates) {
-      if (size < previous) next = kept.begin();
+      if (size < previous) next = std::ranges::lower_bound(kept, size);
       previous = size;
       while (next != kept.end() && *next < size) ++next;
       if (next != kept.end() && *next == size) continue;
