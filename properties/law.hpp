@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/capture.hpp"
+#include "sim/timeline.hpp"
 
 namespace capsize {
 
@@ -29,7 +30,8 @@ enum class Symptom : std::uint8_t {
 [[nodiscard]] Symptom symptom_of(std::string_view name);
 
 // The smallest count that breaks a law, and what breaks there. Fields that a law does not know are
-// left out: step laws name rank, layer, operation and group, capture-plan laws the path.
+// left out: step laws name rank, layer, operation and group, capture-plan laws the path, lifecycle
+// laws the event with a buffer or a key.
 struct Witness {
   std::int64_t tokens = 0;
   std::optional<std::int64_t> requests;  // where the path is counted in requests
@@ -38,11 +40,15 @@ struct Witness {
   std::string_view op;
   std::string_view group;
   std::int64_t group_size = 0;
+  std::string_view event;                   // "replay"; in a plan
+  std::optional<std::int64_t> event_index;  // its place in the plan's events
+  std::string_view buffer;
+  std::string key;
 };
 
 // The first event of the server's life that breaks the law.
 struct FirstInTime {
-  std::string_view event;  // "warm_up", "compile", "capture", "eager"
+  std::string_view event;  // "warm_up", "compile", "capture", "eager", "replay" ...
   std::int64_t tokens = 0;
 };
 
@@ -58,6 +64,8 @@ struct Finding {
   std::string_view rule;            // the engine's function that is to blame: file and name
   std::string reason;               // why nothing was judged, or what a pass still leaves to say
   std::vector<std::string> repair;  // filled by whoever can try repairs
+  // Laws that are broken at the same place and come first: one fault, one law.
+  std::vector<std::string_view> see;
 };
 
 struct LostSize;
@@ -65,12 +73,16 @@ struct LostSize;
 // What the laws look at.
 struct Subject {
   const CapturePlan& captures;
-  const Lifecycle& lifecycle;
+  const StartUp& start_up;
   bool fail_on_waste = false;
   // What each path loses (coverage.hpp), by its place in the plan, where the caller has it already.
   std::span<const std::vector<LostSize>> lost = {};
 };
 
+class PlanReport;
+
+// A law judges the capture plan of an engine (check_path, check_eager), the events of a lifecycle
+// (check_plan), or both.
 struct Law {
   std::string_view name;
   std::string_view defect_class;  // "C01"
@@ -79,6 +91,7 @@ struct Law {
   std::string_view formula;
   Finding (*check_path)(const Subject&, const CapturePath&) = nullptr;
   Finding (*check_eager)(const Subject&, const EagerPath&) = nullptr;
+  void (*check_plan)(const Timeline&, PlanReport&) = nullptr;  // plan_report.hpp
   bool judges_empty_lists = false;  // also asked where the filter of a path left no size
 };
 
@@ -90,14 +103,22 @@ struct Law {
 [[nodiscard]] std::vector<Finding> judge(const Law& law, const Subject& subject);
 [[nodiscard]] std::vector<Finding> judge(const Subject& subject);
 
+// Every law that judges lifecycles, but those whose names are in `without`, on every path of the
+// plan. Where laws are broken at one place, the first of them in the order of plan_report.hpp owns
+// the fault; the others are not_applicable there and name it under `see`. Names in the findings
+// belong to the lifecycle.
+[[nodiscard]] std::vector<Finding> judge_plan(const Timeline& timeline,
+                                              std::span<const std::string_view> without = {});
+
 // The finding that `law` cannot judge a path or has nothing to judge there; none where it can.
 [[nodiscard]] std::optional<Finding> not_judged(const Law& law, const CapturePath& path);
 
 // The first event at which `broken` holds, by the path's sizes.
 template <class Predicate>
-[[nodiscard]] std::optional<Event> first_event(const Subject& subject, const CapturePath& path,
-                                               const Predicate& broken) {
-  for (const Event& event : subject.lifecycle.events) {
+[[nodiscard]] std::optional<StartUpEvent> first_event(const Subject& subject,
+                                                      const CapturePath& path,
+                                                      const Predicate& broken) {
+  for (const StartUpEvent& event : subject.start_up.events) {
     if (&subject.captures.paths[event.path] == &path && broken(event.size)) return event;
   }
   return std::nullopt;

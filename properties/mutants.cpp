@@ -151,7 +151,7 @@ PlantedPlan plan_of(Parts parts) {
   plan.captures.paths.push_back(path_of(std::move(parts)));
   const SizeList& kept = plan.captures.paths.front().kept;
   for (auto size = kept.rbegin(); size != kept.rend(); ++size) {
-    plan.lifecycle.events.push_back({EventKind::capture, 0, true, *size});
+    plan.start_up.events.push_back({StartUpKind::capture, 0, true, *size});
   }
   return plan;
 }

@@ -21,10 +21,10 @@ namespace capsize {
 // A subject that owns what it shows.
 struct PlantedPlan {
   CapturePlan captures;
-  Lifecycle lifecycle;
+  StartUp start_up;
   bool fail_on_waste = false;
 
-  [[nodiscard]] Subject subject() const { return {captures, lifecycle, fail_on_waste}; }
+  [[nodiscard]] Subject subject() const { return {captures, start_up, fail_on_waste}; }
 };
 
 struct MutantPair {

@@ -2,11 +2,11 @@
 
 namespace capsize {
 
-std::string_view name_of(EventKind kind) {
+std::string_view name_of(StartUpKind kind) {
   switch (kind) {
-    case EventKind::warm_up: return "warm_up";
-    case EventKind::compile: return "compile";
-    case EventKind::capture: return "capture";
+    case StartUpKind::warm_up: return "warm_up";
+    case StartUpKind::compile: return "compile";
+    case StartUpKind::capture: return "capture";
   }
   return "capture";
 }

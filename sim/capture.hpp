@@ -75,7 +75,7 @@ using BucketLookup = std::function<std::optional<std::int64_t>(const SizeList&, 
 
 // The step of a path with its requirement; shared between paths whose steps are the same.
 struct DerivedStep {
-  StepPlan plan;
+  SymbolicStep plan;
   Requirement requirement;
 };
 
@@ -126,18 +126,18 @@ struct CapturePlan {
 
 // The events of a server's life, in order. Captures go by path and size; `group_capture` says
 // whether the engine has switched its groups to their capture transport by then.
-enum class EventKind : std::uint8_t { warm_up, compile, capture };
-[[nodiscard]] std::string_view name_of(EventKind kind);
+enum class StartUpKind : std::uint8_t { warm_up, compile, capture };
+[[nodiscard]] std::string_view name_of(StartUpKind kind);
 
-struct Event {
-  EventKind kind = EventKind::capture;
+struct StartUpEvent {
+  StartUpKind kind = StartUpKind::capture;
   std::uint8_t path = 0;  // index into CapturePlan::paths
   bool group_capture = false;
   std::int64_t size = 0;  // in the unit of the path
 };
 
-struct Lifecycle {
-  std::vector<Event> events;
+struct StartUp {
+  std::vector<StartUpEvent> events;
 };
 
 }  // namespace capsize

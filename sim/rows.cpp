@@ -51,7 +51,7 @@ Expr rows_at(Exprs& exprs, const RankRows& rows, const Coordinates& at) {
 // One walk over one step. Holds the tensors as they travel and gathers what operations ask.
 class Walker {
  public:
-  explicit Walker(StepPlan& step) : step_(step) {
+  explicit Walker(SymbolicStep& step) : step_(step) {
     for (Tensor& tensor : tensors_) tensor = {step.entry_layout, step.entry_rows};
   }
 
@@ -336,7 +336,7 @@ class Walker {
     out_.obligations.push_back(obligation);
   }
 
-  StepPlan& step_;
+  SymbolicStep& step_;
   std::array<Tensor, 2> tensors_{};
   WalkedStep out_;
   std::int32_t block_ = 0;
@@ -365,7 +365,7 @@ std::string_view name_of(OpKind kind) {
   return "local";
 }
 
-WalkedStep walk(StepPlan& step) { return Walker(step).run(); }
+WalkedStep walk(SymbolicStep& step) { return Walker(step).run(); }
 
 Expr rows_of(Exprs& exprs, const Topology& topology, const RankRows& rows, std::int64_t rank) {
   Coordinates at;

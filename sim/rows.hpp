@@ -1,6 +1,6 @@
-// Walks a StepPlan: which layout and how many rows every operation meets, and what it asks for so
-// that its rows can be split (its obligations). Knows no engine; the requirement of a step is the
-// conjunction of what its operations ask.
+// Walks a SymbolicStep: which layout and how many rows every operation meets, and what it asks for
+// so that its rows can be split (its obligations). Knows no engine; the requirement of a step is
+// the conjunction of what its operations ask.
 #pragma once
 
 #include <string>
@@ -35,7 +35,7 @@ struct WalkedStep {
 };
 
 // Walks the step. Expressions are added to `step.exprs`.
-[[nodiscard]] WalkedStep walk(StepPlan& step);
+[[nodiscard]] WalkedStep walk(SymbolicStep& step);
 
 // The rows of `rank`, as an expression.
 [[nodiscard]] Expr rows_of(Exprs& exprs, const Topology& topology, const RankRows& rows,

@@ -1,6 +1,7 @@
-// A StepPlan: what every rank does in one forward, as typed operations over groups. It is written
-// once per path and holds for every token count: row counts are not written down, they follow from
-// the operations (rows.hpp walks them). A layer kind is written once, with a repeat count.
+// A SymbolicStep: what every rank does in one forward, as typed operations over groups. It is
+// written once per path and holds for every token count: row counts are not written down, they
+// follow from the operations (rows.hpp walks them). A layer kind is written once, with a repeat
+// count.
 //
 // Data on a rank has a layout. `Scattered(g)`: each rank of g holds its own part. `Partial(g)`:
 // each rank of g holds an unreduced sum over all rows. Neither: all ranks hold the same rows.
@@ -119,7 +120,7 @@ struct LayerBlock {
   std::optional<RankRows> enters_with = std::nullopt;
 };
 
-struct StepPlan {
+struct SymbolicStep {
   std::string path;  // "prefill", "decode"
   Exprs exprs;
   std::shared_ptr<const Topology> topology;

@@ -2,6 +2,15 @@
 
 namespace capsize {
 
+std::string_view name_of(Transport transport) {
+  switch (transport) {
+    case Transport::checked: return "checked";
+    case Transport::raw: return "raw";
+    case Transport::peer: return "peer";
+  }
+  return "checked";
+}
+
 std::optional<GroupId> Topology::find(std::string_view name) const {
   for (std::size_t i = 0; i < families.size(); ++i) {
     if (families[i].name == name) return GroupId{static_cast<std::int8_t>(i)};

@@ -21,7 +21,9 @@ struct GroupShape {
 enum class Transport : std::uint8_t {
   checked,  // torch.distributed: counts are checked, a wrong one raises
   raw,      // NCCL called directly: a wrong count hangs or corrupts
+  peer,     // peers read each other's memory: addresses are exchanged (registered) beforehand
 };
+[[nodiscard]] std::string_view name_of(Transport transport);
 
 // Index of a family in its Topology.
 struct GroupId {

@@ -175,7 +175,7 @@ UsableSet usable_counts(const Exprs& exprs, std::span<const Obligation> obligati
   return {1, last, std::move(members), Known::exhausted};
 }
 
-Requirement derive(StepPlan& step, std::int64_t largest_presented) {
+Requirement derive(SymbolicStep& step, std::int64_t largest_presented) {
   Requirement requirement;
   requirement.walked = walk(step);
   requirement.usable = usable_counts(step.exprs, requirement.walked.obligations, largest_presented);

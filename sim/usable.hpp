@@ -72,7 +72,7 @@ struct Requirement {
 
 // Walks `step` and evaluates its window. `largest_presented` bounds the evaluation where the
 // window passes kWindowLimit.
-[[nodiscard]] Requirement derive(StepPlan& step, std::int64_t largest_presented);
+[[nodiscard]] Requirement derive(SymbolicStep& step, std::int64_t largest_presented);
 
 // The usable set of obligations over expressions; the window is found from their periods.
 [[nodiscard]] UsableSet usable_counts(const Exprs& exprs, std::span<const Obligation> obligations,

@@ -8,7 +8,7 @@
 namespace capsize {
 namespace {
 
-const Op& op_of(const StepPlan& plan, const Obligation& asks) {
+const Op& op_of(const SymbolicStep& plan, const Obligation& asks) {
   return plan.blocks[static_cast<std::size_t>(asks.block)].ops[static_cast<std::size_t>(asks.op)];
 }
 
@@ -17,7 +17,7 @@ std::string rows_text(std::int64_t rows) {
 }
 
 // "reduce_scatter over attn_tp (8 ranks) in layer 0: its rows do not divide ...".
-std::string describe(const StepPlan& plan, const Obligation& asks, std::int64_t n) {
+std::string describe(const SymbolicStep& plan, const Obligation& asks, std::int64_t n) {
   const LayerBlock& block = plan.blocks[static_cast<std::size_t>(asks.block)];
   const Op& op = op_of(plan, asks);
   std::string text(name_of(op.kind));
@@ -38,7 +38,7 @@ std::string describe(const StepPlan& plan, const Obligation& asks, std::int64_t 
   return text;
 }
 
-Witness witness_of(const StepPlan& plan, const Obligation* asks, Witness witness) {
+Witness witness_of(const SymbolicStep& plan, const Obligation* asks, Witness witness) {
   if (asks == nullptr) return witness;
   const Op& op = op_of(plan, *asks);
   witness.rank = asks->rank;
@@ -54,7 +54,7 @@ Witness witness_of(const StepPlan& plan, const Obligation* asks, Witness witness
 // A wrong count raises where the library checks it. Where it does not, counts that differ between
 // ranks hang (or corrupt), and equal counts into a buffer of another size corrupt without a word;
 // so does a layout that does not fit.
-Symptom symptom_at(const StepPlan& plan, const Obligation* asks, bool group_capture) {
+Symptom symptom_at(const SymbolicStep& plan, const Obligation* asks, bool group_capture) {
   if (asks == nullptr) return Symptom::clean_error;
   if (asks->kind == ObligationKind::never) return Symptom::silent_corruption;
   const Op& op = op_of(plan, *asks);
@@ -68,7 +68,7 @@ Symptom symptom_at(const StepPlan& plan, const Obligation* asks, bool group_capt
 // Where no large count is usable: the operation that meets none of them, told at the first count
 // from the threshold on that no other operation objects to.
 std::string describe_empty_tail(const DerivedStep& step) {
-  const StepPlan& plan = step.plan;
+  const SymbolicStep& plan = step.plan;
   const UsableSet& usable = step.requirement.usable;
   const auto& obligations = step.requirement.walked.obligations;
   const auto exceptions = usable.usable_exceptions();
@@ -96,7 +96,7 @@ bool is_unsafe(const DerivedStep& step, std::int64_t n) {
 }
 
 // The finding of a violation at a count of at least 1.
-void blame(Finding& finding, const StepPlan& plan, const Obligation& asks, std::int64_t n) {
+void blame(Finding& finding, const SymbolicStep& plan, const Obligation& asks, std::int64_t n) {
   finding.verdict = LawVerdict::violation;
   finding.blame = describe(plan, asks, n);
   finding.rule = op_of(plan, asks).rule;
@@ -123,7 +123,7 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
     finding.blame = "a captured size of " + std::to_string(*smallest) + " holds no rows";
     return finding;
   }
-  const StepPlan& plan = path.step->plan;
+  const SymbolicStep& plan = path.step->plan;
   const auto& obligations = path.step->requirement.walked.obligations;
   const Obligation* asks = first_broken(plan.exprs, obligations, *smallest);
   finding.witness = witness_of(plan, asks, witness_at(path, *smallest));
@@ -152,7 +152,7 @@ Finding check_eager(const Subject&, const EagerPath& path) {
   for (std::int64_t n = 1; n <= std::min(window, path.largest_presented); ++n) {
     const std::int64_t rows = path.padded(n);
     if (!is_unsafe(*path.step, rows)) continue;
-    const StepPlan& plan = path.step->plan;
+    const SymbolicStep& plan = path.step->plan;
     const Obligation* asks =
         first_broken(plan.exprs, path.step->requirement.walked.obligations, rows);
     finding.witness = witness_of(plan, asks, Witness{.tokens = n});

@@ -111,7 +111,7 @@ CheckResult check_once(const CheckRequest& request, const Engine& engine,
       lost.push_back(looked_at ? lost_sizes(path) : std::vector<LostSize>{});
     }
     result.findings = judge({.captures = result.plan.captures,
-                             .lifecycle = result.plan.lifecycle,
+                             .start_up = result.plan.start_up,
                              .fail_on_waste = request.fail_on_waste,
                              .lost = lost});
     for (std::size_t i = 0; i < lost.size(); ++i) {

@@ -1,4 +1,4 @@
-// What every engine offers: a launch in, a Deployment, a CapturePlan and a Lifecycle out.
+// What every engine offers: a launch in, a Deployment, a CapturePlan and a StartUp out.
 // A new engine is one folder beside this file and one line in engine.cpp.
 #pragma once
 
@@ -45,7 +45,7 @@ struct LaunchRequest {
 struct EnginePlan {
   Deployment deployment;
   CapturePlan captures;
-  Lifecycle lifecycle;
+  StartUp start_up;
   std::optional<Refusal> refusal;  // the engine would not start; what is above may be partial
   std::vector<std::string> ignored_flags;  // given, and cannot matter to sizes or groups
   std::vector<std::string> assumed;        // what was taken for granted

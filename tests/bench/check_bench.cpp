@@ -176,7 +176,7 @@ void part_judge(benchmark::State& state) {
   const CheckRequest request = request_of(words_of(kSeedText), "23972");
   const EnginePlan plan = the_engine().plan(launch_of(request)).value();
   while (state.KeepRunning()) {
-    auto findings = judge({.captures = plan.captures, .lifecycle = plan.lifecycle});
+    auto findings = judge({.captures = plan.captures, .start_up = plan.start_up});
     benchmark::DoNotOptimize(findings);
   }
 }
@@ -186,7 +186,7 @@ void part_one_law(benchmark::State& state, const Law* law) {
   const CheckRequest request = request_of(words_of(kSeedText), "23972");
   const EnginePlan plan = the_engine().plan(launch_of(request)).value();
   while (state.KeepRunning()) {
-    auto findings = judge(*law, {.captures = plan.captures, .lifecycle = plan.lifecycle});
+    auto findings = judge(*law, {.captures = plan.captures, .start_up = plan.start_up});
     benchmark::DoNotOptimize(findings);
   }
 }

@@ -80,7 +80,10 @@ TEST(MutantTable, HoldsEveryLaw) {
                 killers.c_str());
   }
   EXPECT_EQ(names.size(), mutants().size());
-  EXPECT_EQ(laws_hit.size(), laws().size());
+  const auto judges_captures = [](const Law* law) {
+    return law->check_path != nullptr || law->check_eager != nullptr;
+  };
+  EXPECT_EQ(std::ssize(laws_hit), std::ranges::count_if(laws(), judges_captures));
   EXPECT_EQ(mutants().size(), 33U);
 }
 

@@ -40,7 +40,7 @@ struct Tensor {
 
 class Simulation {
  public:
-  Simulation(const StepPlan& step, std::int64_t n)
+  Simulation(const SymbolicStep& step, std::int64_t n)
       : step_(step), topology_(*step.topology), n_(n) {}
 
   std::string run() {
@@ -240,7 +240,7 @@ class Simulation {
     });
   }
 
-  const StepPlan& step_;
+  const SymbolicStep& step_;
   const Topology& topology_;
   std::int64_t n_;
   std::array<Tensor, 2> tensors_;
@@ -250,6 +250,6 @@ class Simulation {
 
 }  // namespace
 
-std::string stops_at(const StepPlan& step, std::int64_t n) { return Simulation(step, n).run(); }
+std::string stops_at(const SymbolicStep& step, std::int64_t n) { return Simulation(step, n).run(); }
 
 }  // namespace capsize::property

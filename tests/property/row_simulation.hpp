@@ -11,6 +11,6 @@
 namespace capsize::property {
 
 // Why the step cannot run at n units; empty where it can.
-[[nodiscard]] std::string stops_at(const StepPlan& step, std::int64_t n);
+[[nodiscard]] std::string stops_at(const SymbolicStep& step, std::int64_t n);
 
 }  // namespace capsize::property

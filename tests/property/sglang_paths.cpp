@@ -50,7 +50,7 @@ std::shared_ptr<const DerivedStep> step_that_asks_nothing() {
 void capture_in_reverse(PlantedPlan& plan) {
   const SizeList& kept = plan.captures.paths.front().kept;
   for (auto size = kept.rbegin(); size != kept.rend(); ++size) {
-    plan.lifecycle.events.push_back({EventKind::capture, 0, true, *size});
+    plan.start_up.events.push_back({StartUpKind::capture, 0, true, *size});
   }
 }
 

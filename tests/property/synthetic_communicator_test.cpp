@@ -15,7 +15,7 @@ std::shared_ptr<const DerivedStep> shard_sized_step(std::int64_t attn_tp, std::i
   using sglang::kAttnCp;
   using sglang::kAttnTp;
   auto step = std::make_shared<DerivedStep>();
-  StepPlan& plan = step->plan;
+  SymbolicStep& plan = step->plan;
   plan.path = "synthetic";
   plan.topology = std::make_shared<const Topology>(
       sglang::topology_of({.tp = attn_tp * attn_cp, .attn_cp = attn_cp}));

@@ -70,9 +70,9 @@ Counts default_list() {
 
 // A communicator of nobody: rows cut in a zigzag over context parallelism, and every buffer as
 // large as the shard it receives.
-StepPlan shard_sized_step(std::int64_t attn_tp, std::int64_t attn_cp) {
+SymbolicStep shard_sized_step(std::int64_t attn_tp, std::int64_t attn_cp) {
   const Sizes sizes{.tp = attn_tp * attn_cp, .attn_cp = attn_cp};
-  StepPlan step;
+  SymbolicStep step;
   step.path = "synthetic";
   step.topology = std::make_shared<const Topology>(topology_of(sizes));
   step.entry_layout.push({LayoutKind::scattered, kAttnCp});
@@ -90,10 +90,10 @@ StepPlan shard_sized_step(std::int64_t attn_tp, std::int64_t attn_cp) {
   return step;
 }
 
-UsableSet usable_of(StepPlan step) { return derive(step, 1 << 20).usable; }
+UsableSet usable_of(SymbolicStep step) { return derive(step, 1 << 20).usable; }
 
 // The engine's own step of a model.
-StepPlan engine_step(const Sizes& sizes, const ModelShape& model, const StepInput& more) {
+SymbolicStep engine_step(const Sizes& sizes, const ModelShape& model, const StepInput& more) {
   StepInput in = more;
   in.communicator.sizes = sizes;
   in.topology = std::make_shared<const Topology>(topology_of(sizes));
@@ -120,8 +120,8 @@ TEST(DerivationExamples, One_ReduceScatterOverAttentionTpAsksItsSize) {
 // 1, further: 28 rows over 8 ranks are 4,4,4,4,3,3,3,3. No rank's own arithmetic shows that fault;
 // catches a walk that looks at one rank only. The blame falls on the reduce-scatter.
 TEST(DerivationExamples, One_ThePartsOf28RowsDifferBetweenRanks) {
-  StepPlan step = engine_step({.tp = 8}, shape_of("deepseek-ai/DeepSeek-V2-Lite"),
-                              StepInput{.communicator = {.dense_fully_dp = true}});
+  SymbolicStep step = engine_step({.tp = 8}, shape_of("deepseek-ai/DeepSeek-V2-Lite"),
+                                  StepInput{.communicator = {.dense_fully_dp = true}});
   const Requirement requirement = derive(step, 1 << 20);
   const Obligation* broken = first_broken(step.exprs, requirement.walked.obligations, 28);
   ASSERT_NE(broken, nullptr);
@@ -238,7 +238,7 @@ TEST(DerivationExamples, Five_TwoBatchOverlapPadsItsHalves) {
 
 // The two halves are walked one by one: the odd request goes to the second.
 TEST(DerivationExamples, Five_TheHalvesOfAnOddBatch) {
-  StepPlan step = engine_step(
+  SymbolicStep step = engine_step(
       {.tp = 4, .ep = 4}, shape_of("Qwen/Qwen3-30B-A3B"),
       StepInput{.communicator = {.a2a = true, .two_batch_overlap = true}, .splits_batch = true});
   Counts rows;

@@ -88,7 +88,7 @@ UsableSet derived(const Row& row) {
       .facts = facts_of(model)};
   in.splits_context = row.splits_context;
   in.dp_padding = row.padding;
-  StepPlan step = step_of("prefill", in);
+  SymbolicStep step = step_of("prefill", in);
   return derive(step, 1 << 20).usable;
 }
 
@@ -276,7 +276,7 @@ TEST(RequirementTableWidth, CountsRequestsOfSeveralTokens) {
                .model = &model,
                .facts = facts_of(model),
                .width = Width(4)};
-  StepPlan step = step_of("decode", in);
+  SymbolicStep step = step_of("decode", in);
   const UsableSet set = derive(step, 1 << 20).usable;
   for (std::int64_t n = 1; n <= kCounts; ++n) ASSERT_EQ(set.contains(n), n * 4 % 8 == 0) << n;
   EXPECT_EQ(set.modulus(), 2);

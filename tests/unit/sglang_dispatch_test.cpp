@@ -198,7 +198,7 @@ TEST(SglangDispatch, EagerPathsPadOnlyUnderMlpSync) {
 
 std::string story(const EnginePlan& plan) {
   std::string text;
-  for (const Event& event : plan.lifecycle.events) {
+  for (const StartUpEvent& event : plan.start_up.events) {
     const auto& path = plan.captures.paths[event.path];
     text += fmt::format("{}{} {} {}{}", text.empty() ? "" : ", ", path.name, name_of(event.kind),
                         event.size, event.group_capture ? "*" : "");
@@ -239,11 +239,11 @@ TEST(SglangDispatch, TheBreakableRunnerHasNoFilter) {
   EXPECT_TRUE(prefill.dropped.empty());
   EXPECT_EQ(prefill.filter.contract_tokens, std::nullopt);
   EXPECT_FALSE(prefill.step->requirement.usable.contains(prefill.kept.front()));
-  const auto& events = breakable.lifecycle.events;
-  const auto warm_up = std::ranges::find(events, EventKind::warm_up, &Event::kind);
+  const auto& events = breakable.start_up.events;
+  const auto warm_up = std::ranges::find(events, StartUpKind::warm_up, &StartUpEvent::kind);
   ASSERT_NE(warm_up, events.end());
   EXPECT_EQ(warm_up->size, 4);
-  EXPECT_EQ(std::ranges::count(events, EventKind::compile, &Event::kind), 0);
+  EXPECT_EQ(std::ranges::count(events, StartUpKind::compile, &StartUpEvent::kind), 0);
   const EnginePlan filtered = plan_of(flags);
   const CapturePath& piecewise = path_of(filtered, "prefill");
   EXPECT_EQ(piecewise.kept.front(), 8);

@@ -11,19 +11,19 @@ constexpr GroupId kRow{1};
 constexpr GroupId kColumn{2};
 
 // 3 x 2 ranks: rows of 3 neighbours, columns of 2 with stride 3.
-StepPlan six_ranks() {
+SymbolicStep six_ranks() {
   Topology topology;
   topology.world = 6;
   topology.families = {{.name = "world", .size = 6, .groups = {{0, 1, 6}}},
                        {.name = "row", .size = 3, .groups = {{0, 1, 3}, {3, 1, 3}}},
                        {.name = "column", .size = 2, .groups = {{0, 3, 2}, {1, 3, 2}, {2, 3, 2}}}};
-  StepPlan step;
+  SymbolicStep step;
   step.topology = std::make_shared<const Topology>(std::move(topology));
   step.entry_rows.base = step.exprs.n();
   return step;
 }
 
-UsableSet usable_with(StepPlan step, std::vector<Op> ops) {
+UsableSet usable_with(SymbolicStep step, std::vector<Op> ops) {
   step.blocks = {{.kind = "dense", .ops = std::move(ops)}};
   return derive(step, 1000).usable;
 }
@@ -31,7 +31,7 @@ UsableSet usable_with(StepPlan step, std::vector<Op> ops) {
 // Would catch a walk that compares only the first and the last rank of two tensors whose uneven
 // splits change over at different ranks: 7 rows split as 3, 2, 2 and 8 as 3, 3, 2.
 TEST(WalkedRows, OperandsOfDifferentCountsAreComparedOnEveryRank) {
-  StepPlan step = six_ranks();
+  SymbolicStep step = six_ranks();
   RankRows one_more{.base = step.exprs.add(step.exprs.n(), step.exprs.constant(1))};
   const UsableSet usable = usable_with(
       step,
@@ -55,7 +55,7 @@ TEST(WalkedRows, AReduceScatterNeedsAnUnreducedSum) {
 
 // Would catch a gather of rows that every rank holds already.
 TEST(WalkedRows, AnAllGatherNeedsSplitRows) {
-  StepPlan step = six_ranks();
+  SymbolicStep step = six_ranks();
   const RankRows whole = step.entry_rows;
   EXPECT_TRUE(usable_with(step, {{.kind = OpKind::all_gather, .group = kRow, .buffer = whole}})
                   .empty_tail());
@@ -67,7 +67,7 @@ TEST(WalkedRows, AnAllGatherNeedsSplitRows) {
 
 // Would catch an MLP that is cut over ranks which hold different rows: its sums would mix them.
 TEST(WalkedRows, WeightsAreNotCutOverRanksWithDifferentRows) {
-  StepPlan step = six_ranks();
+  SymbolicStep step = six_ranks();
   step.entry_rows.push({SplitKind::parts, kColumn, 2});
   step.entry_layout.push({LayoutKind::scattered, kColumn});
   EXPECT_TRUE(usable_with(step, {{.kind = OpKind::mlp, .group = kWorld}}).empty_tail());
@@ -85,7 +85,7 @@ TEST(WalkedRows, OperandsOfAnAdditionHaveOneLayout) {
 
 // Would catch a buffer that is summed over ranks which hold copies of the same rows.
 TEST(WalkedRows, ASummedBufferHoldsEachRowOnce) {
-  StepPlan step = six_ranks();
+  SymbolicStep step = six_ranks();
   step.entry_layout.push({LayoutKind::scattered, kColumn});
   const RankRows both{.base = step.exprs.scale(2, step.exprs.n())};
   const Op sum{.kind = OpKind::sum_into_buffer, .group = kWorld, .buffer = both};

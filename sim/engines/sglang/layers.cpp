@@ -39,7 +39,7 @@ class StepBuilder {
     if (splits_context()) step_.entry_layout.push({LayoutKind::scattered, kAttnCp});
   }
 
-  StepPlan build() {
+  SymbolicStep build() {
     if (!in_.facts.layer_communicator) {
       add_plain_layers();
     } else if (in_.splits_batch) {
@@ -267,7 +267,7 @@ class StepBuilder {
 
   const StepInput& in_;
   const Sizes& sizes_;
-  StepPlan step_;
+  SymbolicStep step_;
   RankRows local_;
   RankRows shard_;
   RankRows global_;
@@ -278,7 +278,7 @@ class StepBuilder {
 
 }  // namespace
 
-StepPlan step_of(std::string_view path, const StepInput& in) {
+SymbolicStep step_of(std::string_view path, const StepInput& in) {
   return StepBuilder(path, in).build();
 }
 

@@ -1,5 +1,5 @@
 // Which operations SGLang's layers make: the transitions of communicator.hpp written out as the
-// typed operations of a StepPlan, with the buffers that the engine fills.
+// typed operations of a SymbolicStep, with the buffers that the engine fills.
 #pragma once
 
 #include <memory>
@@ -28,6 +28,6 @@ struct StepInput {
 
 // The step of one forward of n units on every rank, all ranks in step: every data-parallel replica
 // presents the same number of rows. `path` names it in reports.
-[[nodiscard]] StepPlan step_of(std::string_view path, const StepInput& in);
+[[nodiscard]] SymbolicStep step_of(std::string_view path, const StepInput& in);
 
 }  // namespace capsize::sglang

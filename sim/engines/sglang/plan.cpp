@@ -90,7 +90,7 @@ class Planner {
     refuse_if_empty(plan_.captures.paths[0]);
     if (plan_.refusal) return std::move(plan_);
     make_eager_paths();
-    make_lifecycle();
+    make_start_up();
     return std::move(plan_);
   }
 
@@ -489,21 +489,22 @@ class Planner {
 
   // Decode graphs first, largest first; then the prefill runner: an eager forward at the first
   // element of its list, a compile pass and the captures over the reversed list.
-  void make_lifecycle() {
-    auto& events = plan_.lifecycle.events;
+  void make_start_up() {
+    auto& events = plan_.start_up.events;
     const CapturePath& prefill = plan_.captures.paths[0];
     const CapturePath& decode = plan_.captures.paths[1];
     events.reserve(decode.kept.size() + 2 * prefill.kept.size() + 1);
-    if (decode.enabled) add_reversed(EventKind::capture, 1, true, decode.kept);
+    if (decode.enabled) add_reversed(StartUpKind::capture, 1, true, decode.kept);
     if (!prefill.enabled || prefill.kept.empty()) return;
-    events.push_back({EventKind::warm_up, 0, false, prefill.kept.front()});
-    if (!r_.breakable) add_reversed(EventKind::compile, 0, false, prefill.kept);
-    add_reversed(EventKind::capture, 0, true, prefill.kept);
+    events.push_back({StartUpKind::warm_up, 0, false, prefill.kept.front()});
+    if (!r_.breakable) add_reversed(StartUpKind::compile, 0, false, prefill.kept);
+    add_reversed(StartUpKind::capture, 0, true, prefill.kept);
   }
 
-  void add_reversed(EventKind kind, std::uint8_t path, bool group_capture, const SizeList& sizes) {
+  void add_reversed(StartUpKind kind, std::uint8_t path, bool group_capture,
+                    const SizeList& sizes) {
     for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
-      plan_.lifecycle.events.push_back({kind, path, group_capture, *size});
+      plan_.start_up.events.push_back({kind, path, group_capture, *size});
     }
   }
 
