@@ -187,7 +187,8 @@ void PlanReport::looked_at(std::string_view path) {
 }
 
 void PlanReport::add(Breach breach) {
-  const bool same_event = !breaches_.empty() && breaches_.back().event == breach.event;
+  const bool same_event = !breaches_.empty() && breaches_.back().event == breach.event &&
+                          breaches_.back().path == breach.path;
   in_event_ = same_event ? in_event_ + 1 : 1;
   if (in_event_ <= kPerEvent) breaches_.push_back(std::move(breach));
 }

@@ -52,7 +52,7 @@ class PlanReport {
   // Something of this path (empty: of the lifecycle as a whole) was judged, or is about to be.
   // A law that never says so, and finds nothing, is not_applicable.
   void looked_at(std::string_view path);
-  // Of one event the first kPerEvent breaches are kept: more would tell nothing new.
+  // Of one event and path the first kPerEvent breaches are kept: more would tell nothing new.
   void add(Breach breach);
 
   [[nodiscard]] const std::vector<std::string_view>& paths() const { return paths_; }

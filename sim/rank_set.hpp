@@ -67,4 +67,36 @@ class RankSet {
   std::vector<RankRange> ranges_;
 };
 
+// The ranks that are in both.
+[[nodiscard]] inline RankSet common(const RankSet& a, const RankSet& b) {
+  RankSet out;
+  auto y = b.ranges().begin();
+  for (auto x = a.ranges().begin(); x != a.ranges().end() && y != b.ranges().end();) {
+    const RankRange both{std::max(x->first, y->first), std::min(x->last, y->last)};
+    if (both.first <= both.last) out.append(both);
+    if (x->last < y->last) {
+      ++x;
+    } else {
+      ++y;
+    }
+  }
+  return out;
+}
+
+// The ranks of `a` that are not in `b`.
+[[nodiscard]] inline RankSet without(const RankSet& a, const RankSet& b) {
+  RankSet out;
+  auto y = b.ranges().begin();
+  for (const RankRange& x : a.ranges()) {
+    std::int64_t next = x.first;
+    while (y != b.ranges().end() && y->last < next) ++y;
+    for (auto each = y; each != b.ranges().end() && each->first <= x.last; ++each) {
+      if (each->first > next) out.append({next, each->first - 1});
+      next = std::max(next, each->last + 1);
+    }
+    if (next <= x.last) out.append({next, x.last});
+  }
+  return out;
+}
+
 }  // namespace capsize

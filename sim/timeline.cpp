@@ -37,31 +37,6 @@ bool same_key(const Program& wanted, const Program& stored) {
   return bucket_of(wanted) == bucket_of(stored);
 }
 
-RankSet common(const RankSet& a, const RankSet& b) {
-  RankSet out;
-  for (const RankRange& x : a.ranges()) {
-    for (const RankRange& y : b.ranges()) {
-      const RankRange both{std::max(x.first, y.first), std::min(x.last, y.last)};
-      if (both.first <= both.last) out.append(both);
-    }
-  }
-  return out;
-}
-
-RankSet without(const RankSet& a, const RankSet& b) {
-  RankSet out;
-  for (const RankRange& x : a.ranges()) {
-    std::int64_t next = x.first;
-    for (const RankRange& y : b.ranges()) {
-      if (y.last < next || y.first > x.last) continue;
-      if (y.first > next) out.append({next, y.first - 1});
-      next = std::max(next, y.last + 1);
-    }
-    if (next <= x.last) out.append({next, x.last});
-  }
-  return out;
-}
-
 // Adds those operations of a program that `keep` lets through, as one part.
 template <class Keep>
 void add_part(Running& running, const Program& program, bool from_graph, const Keep& keep) {
