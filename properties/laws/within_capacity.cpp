@@ -1,8 +1,9 @@
 // within_capacity: the tokens of every captured size fit every bound of its path. The witness is
 // the least size that passes any bound; the symptom is that of the first event that does.
+// In a plan: every read and write stays inside its buffer.
 #include <algorithm>
 
-#include "properties/law.hpp"
+#include "properties/plan_report.hpp"
 
 namespace capsize {
 namespace {
@@ -64,6 +65,112 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   return finding;
 }
 
+// ---- plans ----------------------------------------------------------------------------------
+
+// Who was given so many bytes of a buffer, and when.
+struct Allocation {
+  std::int32_t event = 0;
+  const RankSet* ranks = nullptr;  // empty: all
+  std::int64_t bytes = 0;
+};
+
+// The sizes of all buffers over time.
+class BufferSizes {
+ public:
+  explicit BufferSizes(const Lifecycle& lifecycle)
+      : lifecycle_(&lifecycle), allocations_(lifecycle.buffers.size()) {
+    for (std::size_t i = 0; i < lifecycle.events.size(); ++i) {
+      const PlanEvent& event = lifecycle.events[i];
+      if (event.kind != PlanEventKind::allocate || event.buffer < 0 || !event.bytes) continue;
+      allocations_[static_cast<std::size_t>(event.buffer)].push_back(
+          {static_cast<std::int32_t>(i), &event.ranks, *event.bytes});
+    }
+  }
+
+  // Calls `visit(rank, bytes)` for the first rank of each part of `ranks` that has a size of its
+  // own when event `event` begins, latest allocation first, until it returns true.
+  template <class Visit>
+  void for_each(std::int32_t buffer, std::int32_t event, const RankSet& ranks,
+                const Visit& visit) const {
+    const auto at = static_cast<std::size_t>(buffer);
+    const auto& own = lifecycle_->buffers[at].bytes;
+    const auto& allocations = allocations_[at];
+    if (allocations.empty()) {
+      if (own) visit(ranks.first(), *own);
+      return;
+    }
+    RankSet left = ranks;
+    for (auto each = allocations.rbegin(); each != allocations.rend() && !left.empty(); ++each) {
+      if (each->event >= event) continue;
+      const RankSet given = each->ranks->empty() ? left : common(left, *each->ranks);
+      if (given.empty()) continue;
+      if (visit(given.first(), each->bytes)) return;
+      left = without(left, given);
+    }
+    if (own && !left.empty()) visit(left.first(), *own);
+  }
+
+ private:
+  const Lifecycle* lifecycle_;
+  std::vector<std::vector<Allocation>> allocations_;  // by buffer, oldest first
+};
+
+bool stays_inside(const BufferRange& range, std::int64_t bytes) {
+  if (range.offset < 0 || range.offset > bytes) return false;
+  return range.bytes <= bytes - range.offset;
+}
+
+std::string describe(const PlanOp& op, std::string_view verb, const BufferRange& range,
+                     const PlanBuffer& buffer, std::int64_t bytes) {
+  std::string text(name_of(op.kind));
+  text.append(" ").append(verb);
+  const std::string first = std::to_string(range.offset);
+  if (range.offset < 0 || range.bytes < 0 || range.offset > INT64_MAX - range.bytes) {
+    text.append(" from byte ").append(first).append(" on");
+  } else {
+    text.append(" bytes ").append(first).append("-").append(
+        std::to_string(range.offset + range.bytes));
+  }
+  return text + " of " + buffer.name + ", which has " + std::to_string(bytes);
+}
+
+// The accesses of one operation of one class of ranks. A captured operation uses the memory that
+// there was when it was captured; what became of it since is the business of replay_reads_now.
+void check_accesses(const Timeline& timeline, const BufferSizes& sizes, const EventRun& event,
+                    std::int32_t running, const RunOp& op, PlanReport& report) {
+  const Running& runs = event.runnings[static_cast<std::size_t>(running)];
+  const std::int32_t as_of = op.from_graph ? runs.capture_event : event.index;
+  const auto check = [&](const BufferRange& range, std::string_view verb) {
+    if (range.buffer < 0) return;
+    sizes.for_each(range.buffer, as_of, runs.ranks, [&](std::int64_t rank, std::int64_t bytes) {
+      report.looked_at(event.event->path);
+      if (stays_inside(range, bytes)) return false;
+      const PlanBuffer& buffer =
+          timeline.lifecycle().buffers[static_cast<std::size_t>(range.buffer)];
+      Breach breach = breach_at(timeline, event, running, op);
+      breach.rank = rank;
+      breach.buffer = buffer.name;
+      breach.symptom = Symptom::silent_corruption;
+      breach.blame = describe(*op.op, verb, range, buffer, bytes);
+      report.add(std::move(breach));
+      return true;
+    });
+  };
+  for (const BufferRange& range : op.op->reads) check(range, "reads");
+  for (const BufferRange& range : op.op->writes) check(range, "writes");
+}
+
+void check_plan(const Timeline& timeline, PlanReport& report) {
+  const BufferSizes sizes(timeline.lifecycle());
+  for (const EventRun& event : timeline.events()) {
+    for (std::int32_t running = 0; running < std::ssize(event.runnings); ++running) {
+      for (const RunOp& op : event.runnings[static_cast<std::size_t>(running)].ops) {
+        check_accesses(timeline, sizes, event, running, op, report);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 extern const Law law_within_capacity;
@@ -71,8 +178,11 @@ const Law law_within_capacity{
     .name = "within_capacity",
     .defect_class = "C07",
     .subject = "capture plan",
-    .statement = "The tokens of every captured size fit every bound of its path.",
-    .formula = "for all b in B(p): tokens(b) <= bound",
-    .check_path = check_path};
+    .statement =
+        "The tokens of every captured size fit every bound of its path; every read and write "
+        "stays inside its buffer.",
+    .formula = "for all b in B(p): tokens(b) <= bound; 0 <= offset, offset + bytes <= size",
+    .check_path = check_path,
+    .check_plan = check_plan};
 
 }  // namespace capsize
