@@ -71,6 +71,14 @@ JsonWriter& JsonWriter::raw(std::string_view json) {
   return *this;
 }
 
+// The comma belongs to the line that ends.
+JsonWriter& JsonWriter::next_line() {
+  comma();
+  out_ += '\n';
+  first_ = true;
+  return *this;
+}
+
 void JsonWriter::quoted(std::string_view text) {
   out_ += '"';
   std::size_t at = 0;

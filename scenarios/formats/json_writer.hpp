@@ -61,6 +61,9 @@ class JsonWriter {
   // JSON text that is already made (a request's id, echoed).
   JsonWriter& raw(std::string_view json);
 
+  // The next key or element starts a line.
+  JsonWriter& next_line();
+
   [[nodiscard]] std::string text() && { return std::move(out_); }
 
  private:

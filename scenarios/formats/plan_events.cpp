@@ -1,0 +1,190 @@
+// The events of a plan file.
+#include <algorithm>
+
+#include "scenarios/formats/plan_reading.hpp"
+
+namespace capsize::plan_reading {
+namespace {
+
+using Kind = PlanEventKind;
+
+constexpr std::array kEventKinds = {
+    Kind::create_group, Kind::register_groups, Kind::allocate, Kind::free,
+    Kind::warm_up,      Kind::capture,         Kind::replay,   Kind::eager};
+constexpr std::array kCaptureModes = {CaptureMode::global, CaptureMode::thread_local_mode,
+                                      CaptureMode::relaxed};
+
+constexpr std::array<std::string_view, 15> kEventFields = {
+    "event",      "id",    "path",      "tokens", "group", "groups",       "buffer",  "bytes",
+    "generation", "ranks", "transport", "stream", "after", "capture_mode", "programs"};
+
+constexpr unsigned bit(Kind kind) { return 1U << static_cast<unsigned>(kind); }
+constexpr unsigned kGroups = bit(Kind::create_group) | bit(Kind::register_groups);
+constexpr unsigned kBuffers = bit(Kind::allocate) | bit(Kind::free);
+constexpr unsigned kRuns =
+    bit(Kind::warm_up) | bit(Kind::capture) | bit(Kind::replay) | bit(Kind::eager);
+
+// Fields that only some kinds of events have, and those that need them.
+struct FieldUse {
+  std::string_view name;
+  unsigned allowed;
+  unsigned needed;
+};
+constexpr std::array<FieldUse, 10> kFieldUses = {{
+    {"group", kGroups, 0},
+    {"groups", kGroups, 0},
+    {"transport", bit(Kind::create_group), 0},
+    {"buffer", kBuffers, kBuffers},
+    {"bytes", bit(Kind::allocate), 0},
+    {"generation", bit(Kind::allocate), 0},
+    {"ranks", kGroups | kBuffers, 0},
+    {"capture_mode", bit(Kind::capture), 0},
+    {"programs", kRuns, kRuns},
+    {"path", ~0U, bit(Kind::capture) | bit(Kind::replay)},
+}};
+
+Result<void> check_fields(const JsonField& field, Kind kind) {
+  const std::string name(name_of(kind));
+  for (const FieldUse& use : kFieldUses) {
+    const auto found = field.value().find(std::string(use.name));
+    const bool given = found != field.value().end() && !found->is_null();
+    if (given && (use.allowed & bit(kind)) == 0) {
+      return fail(Error{json_path(field.path(), use.name),
+                        "says nothing in an event of the kind " + name, "leave it out"});
+    }
+    if (!given && (use.needed & bit(kind)) != 0) {
+      return fail(Error{json_path(field.path(), use.name),
+                        "is missing: an event of the kind " + name + " needs it",
+                        "add this field"});
+    }
+  }
+  return {};
+}
+
+Result<void> read_event_groups(const Reading& reading, const JsonField& field, PlanEvent& out) {
+  auto list = one_or_many(field);
+  if (!list) return tl::unexpected(std::move(list.error()));
+  for (const JsonField& each : *list) {
+    auto group = read_group(reading, each);
+    if (!group) return tl::unexpected(std::move(group.error()));
+    if (std::ranges::find(out.groups, *group) != out.groups.end()) {
+      return fail(each.error("names this group a second time", "name every group once"));
+    }
+    out.groups.push_back(*group);
+  }
+  return {};
+}
+
+Result<void> check_groups(const JsonField& field, const PlanEvent& event) {
+  if ((kGroups & bit(event.kind)) == 0) return {};
+  const std::string name(name_of(event.kind));
+  if (event.groups.empty()) {
+    return fail(
+        Error{json_path(field.path(), event.kind == Kind::create_group ? "group" : "groups"),
+              "is missing: an event of the kind " + name + " needs it", "add this field"});
+  }
+  if (event.kind == Kind::create_group && event.groups.size() > 1) {
+    return fail(Error{json_path(field.path(), "groups"), "one event creates one group",
+                      "write an event for each group"});
+  }
+  return {};
+}
+
+// The transport of a family is told by the event that creates it.
+Result<void> take_transport(Reading& reading, const JsonField& field, const PlanEvent& event) {
+  if (!event.transport) return {};
+  PlanGroups& family = reading.plan.families[static_cast<std::size_t>(event.groups.front().index)];
+  if (family.transport && *family.transport != *event.transport) {
+    return fail(Error{json_path(field.path(), "transport"),
+                      "the group " + family.name + " has the transport " +
+                          std::string(name_of(*family.transport)) + " elsewhere",
+                      "name one transport for a group; an operation may override it"});
+  }
+  family.transport = event.transport;
+  return {};
+}
+
+// Ids of earlier events.
+Result<void> read_after(const Reading& reading, const JsonField& field,
+                        std::vector<std::int32_t>& out) {
+  auto list = one_or_many(field);
+  if (!list) return tl::unexpected(std::move(list.error()));
+  for (const JsonField& each : *list) {
+    auto id = read_text(each);
+    if (!id) return tl::unexpected(std::move(id.error()));
+    const auto found = reading.event_ids.find(*id);
+    if (found != reading.event_ids.end()) {
+      out.push_back(found->second);
+      continue;
+    }
+    const bool later = std::ranges::any_of(*reading.events, [&](const nlohmann::json& event) {
+      return event.is_object() && event.contains("id") && event["id"] == *id;
+    });
+    if (later) {
+      return fail(each.error("a cycle: \"" + *id + "\" does not come before this event",
+                             "name events that stand earlier in the plan"));
+    }
+    std::vector<std::string_view> known;
+    for (const PlanEvent& event : reading.plan.events) {
+      if (!event.id.empty()) known.emplace_back(event.id);
+    }
+    return fail(each.error(
+        "no event has the id \"" + *id + "\"",
+        known.empty() ? "give the event that is meant an \"id\"" : hint_for(*id, known, "events")));
+  }
+  return {};
+}
+
+Result<void> name_event(Reading& reading, const JsonField& field, const PlanEvent& event) {
+  if (event.id.empty()) return {};
+  const auto place = static_cast<std::int32_t>(reading.plan.events.size());
+  if (reading.event_ids.emplace(event.id, place).second) return {};
+  return fail(Error{json_path(field.path(), "id"),
+                    "another event has the id \"" + event.id + "\" too", "give each its own id"});
+}
+
+Result<void> read_event(Reading& reading, const JsonField& field) {
+  PlanEvent event;
+  ObjectReader reader(field, kEventFields);
+  reader.required("event", [&](const JsonField& f) {
+    return word(kEventKinds, event.kind)(f).and_then(
+        [&] { return check_fields(field, event.kind); });
+  });
+  const auto groups = [&](const JsonField& f) { return read_event_groups(reading, f, event); };
+  reader.optional("id", text(event.id)).optional("path", text(event.path));
+  reader.optional("tokens", count(event.tokens));
+  reader.optional("group", groups).optional("groups", groups);
+  reader.optional("buffer",
+                  [&](const JsonField& f) { return store(read_buffer(reading, f), event.buffer); });
+  reader.optional("bytes", count(event.bytes)).optional("generation", count(event.generation));
+  reader.optional("ranks",
+                  [&](const JsonField& f) { return store(read_owners(reading, f), event.ranks); });
+  reader.optional("transport", word(kTransports, event.transport));
+  reader.optional("stream", count(event.stream, kStreamMax));
+  reader.optional("after", [&](const JsonField& f) { return read_after(reading, f, event.after); });
+  reader.optional("capture_mode", word(kCaptureModes, event.capture_mode));
+  reader.optional("programs", [&](const JsonField& f) { return read_programs(reading, f, event); });
+  auto read = reader.done()
+                  .and_then([&] { return check_groups(field, event); })
+                  .and_then([&] { return take_transport(reading, field, event); })
+                  .and_then([&] { return name_event(reading, field, event); });
+  if (read) reading.plan.events.push_back(std::move(event));
+  return read;
+}
+
+}  // namespace
+
+Result<void> read_events(Reading& reading, const JsonField& field) {
+  auto list = read_list(field, kEventsMax);
+  if (!list) return tl::unexpected(std::move(list.error()));
+  reading.events = &field.value();
+  reading.plan.events.reserve(list->size());
+  for (const JsonField& each : *list) {
+    if (auto read = read_event(reading, each); !read) return read;
+  }
+  return check_captures_apart(reading.plan, field).and_then([&] {
+    return check_frees(reading.plan, field);
+  });
+}
+
+}  // namespace capsize::plan_reading
