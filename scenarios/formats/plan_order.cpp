@@ -36,22 +36,6 @@ RankSet set_of(std::vector<RankRange> ranges) {
   return out;
 }
 
-RankSet without(const RankSet& a, const RankSet& b) {
-  RankSet out;
-  auto y = b.ranges().begin();
-  for (const RankRange& x : a.ranges()) {
-    std::int64_t next = x.first;
-    while (y != b.ranges().end() && y->last < next) ++y;
-    for (; y != b.ranges().end() && y->first <= x.last; ++y) {
-      if (y->first > next) out.append({next, y->first - 1});
-      next = std::max(next, y->last + 1);
-      if (y->last > x.last) break;
-    }
-    if (next <= x.last) out.append({next, x.last});
-  }
-  return out;
-}
-
 // For every event, the last event of each stream that is sure to have ended before it begins.
 // Events without a stream wait for all before them, and all behind wait for them.
 class EventClock {
