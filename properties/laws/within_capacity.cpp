@@ -88,7 +88,7 @@ class BufferSizes {
   }
 
   // Calls `visit(rank, bytes)` for the first rank of each part of `ranks` that has a size of its
-  // own when event `event` begins, latest allocation first, until it returns true.
+  // own when event `event` begins.
   template <class Visit>
   void for_each(std::int32_t buffer, std::int32_t event, const RankSet& ranks,
                 const Visit& visit) const {
@@ -99,12 +99,12 @@ class BufferSizes {
       if (own) visit(ranks.first(), *own);
       return;
     }
-    RankSet left = ranks;
+    RankSet left = ranks;  // of whom no allocation was found yet, going back in time
     for (auto each = allocations.rbegin(); each != allocations.rend() && !left.empty(); ++each) {
       if (each->event >= event) continue;
       const RankSet given = each->ranks->empty() ? left : common(left, *each->ranks);
       if (given.empty()) continue;
-      if (visit(given.first(), each->bytes)) return;
+      visit(given.first(), each->bytes);
       left = without(left, given);
     }
     if (own && !left.empty()) visit(left.first(), *own);
@@ -142,19 +142,20 @@ void check_accesses(const Timeline& timeline, const BufferSizes& sizes, const Ev
   const std::int32_t as_of = op.from_graph ? runs.capture_event : event.index;
   const auto check = [&](const BufferRange& range, std::string_view verb) {
     if (range.buffer < 0) return;
+    std::optional<std::pair<std::int64_t, std::int64_t>> failed;  // the first rank, and its bytes
     sizes.for_each(range.buffer, as_of, runs.ranks, [&](std::int64_t rank, std::int64_t bytes) {
       report.looked_at(event.event->path);
-      if (stays_inside(range, bytes)) return false;
-      const PlanBuffer& buffer =
-          timeline.lifecycle().buffers[static_cast<std::size_t>(range.buffer)];
-      Breach breach = breach_at(timeline, event, running, op);
-      breach.rank = rank;
-      breach.buffer = buffer.name;
-      breach.symptom = Symptom::silent_corruption;
-      breach.blame = describe(*op.op, verb, range, buffer, bytes);
-      report.add(std::move(breach));
-      return true;
+      if (stays_inside(range, bytes)) return;
+      if (!failed || rank < failed->first) failed = {rank, bytes};
     });
+    if (!failed) return;
+    const PlanBuffer& buffer = timeline.lifecycle().buffers[static_cast<std::size_t>(range.buffer)];
+    Breach breach = breach_at(timeline, event, running, op);
+    breach.rank = failed->first;
+    breach.buffer = buffer.name;
+    breach.symptom = Symptom::silent_corruption;
+    breach.blame = describe(*op.op, verb, range, buffer, failed->second);
+    report.add(std::move(breach));
   };
   for (const BufferRange& range : op.op->reads) check(range, "reads");
   for (const BufferRange& range : op.op->writes) check(range, "writes");
