@@ -332,6 +332,7 @@ class Judge {
           .append(std::to_string(waiter.number))
           .append(")");
     }
+    if (waiters.size() == 1) breach.blame += ", and so do those it waits for";
     add(std::move(breach));
   }
 
