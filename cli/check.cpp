@@ -1,28 +1,28 @@
-// capsize check: one launch line, or a batch of requests, to verdicts.
+// capsize check: one launch line, a plan file, or a batch of requests, to verdicts.
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/launch_options.hpp"
 #include "scenarios/formats/batch.hpp"
 #include "scenarios/formats/check_result.hpp"
-#include "scenarios/formats/model_config.hpp"
+#include "scenarios/formats/plan.hpp"
+#include "sim/lowering.hpp"
 
 namespace capsize::cli {
 namespace {
 
-constexpr std::size_t kLaunchBytes = std::size_t{1} << 20;
-constexpr std::size_t kConfigBytes = std::size_t{16} << 20;
+constexpr std::size_t kPlanBytes = std::size_t{16} << 20;
 
 struct CheckOptions {
-  std::string engine = "sglang";
-  std::string rules;
-  std::string gpu;
-  std::string model_config;
+  LaunchOptions launch;
   std::string batch;
-  std::string file;
   std::string fail_on;
+  std::string plan;
+  std::vector<std::string> without;
+  bool emit_plan = false;
   bool json = false;
 };
 
@@ -34,55 +34,58 @@ int report(const CheckOptions& options, const CheckResult& result) {
 }
 
 int report(const CheckOptions& options, Error error) {
-  return report(options, bad_input(options.engine, options.rules, std::move(error)));
+  return report(options, bad_input(options.launch.engine, options.launch.rules, std::move(error)));
 }
 
-Result<CheckRequest> read_options(const CheckOptions& options) {
-  CheckRequest request;
-  request.engine = options.engine;
-  request.rules = options.rules;
-  request.fail_on_waste = options.fail_on == "waste";
-  if (!options.gpu.empty()) {
-    auto gpu = gpu_of(options.gpu);
-    if (!gpu) return tl::unexpected(std::move(gpu.error()));
-    request.gpu = *std::move(gpu);
+// The laws that --without names, as the registry spells them.
+Result<std::vector<std::string_view>> laws_without(const CheckOptions& options) {
+  std::vector<std::string_view> out;
+  for (const std::string& name : options.without) {
+    const Law* law = find_law(name);
+    if (law == nullptr || law->check_plan == nullptr) {
+      std::string known;
+      for (const Law* each : laws()) {
+        if (each->check_plan == nullptr) continue;
+        known.append(known.empty() ? "" : ", ").append(each->name);
+      }
+      return tl::unexpected(
+          Error{"--without", "no law \"" + name + "\" judges plans", "they are: " + known});
+    }
+    out.push_back(law->name);
   }
-  if (!options.model_config.empty()) {
-    auto text = read_input(options.model_config, kConfigBytes);
-    if (!text) return tl::unexpected(std::move(text.error()).within("--model-config"));
-    auto model = read_model_config(*text, options.model_config);
-    if (!model) return tl::unexpected(std::move(model.error()).within(options.model_config));
-    request.model_config = *std::move(model);
-    request.model_config_name = options.model_config;
-  }
-  return request;
+  return out;
 }
 
-Result<LaunchCommand> read_command(const CheckOptions& options, const Words& words,
-                                   const Engine& engine) {
-  if (!words.empty()) return read_launch_words(words, engine.entry_points);
-  if (options.file.empty()) {
-    return tl::unexpected(Error{"command line", "no launch line was given",
-                                "capsize check -- python -m sglang.launch_server ...; or "
-                                "capsize check FILE (- for standard input)"});
+int check_plan_file(const CheckOptions& options, const Words& words) {
+  if (!words.empty() || !options.launch.file.empty() || !options.batch.empty()) {
+    return report(options, Error{"--plan", "a plan is judged alone",
+                                 "leave the launch line and --batch out"});
   }
-  auto text = read_input(options.file, kLaunchBytes);
-  if (!text) return tl::unexpected(std::move(text.error()));
-  return read_launch(*text, engine.entry_points);
+  auto without = laws_without(options);
+  if (!without) return report(options, std::move(without.error()));
+  auto text = read_input(options.plan, kPlanBytes);
+  if (!text) return report(options, std::move(text.error()));
+  auto plan = read_plan(*text);
+  if (!plan) return report(options, std::move(plan.error()).within(options.plan));
+  return report(options, check_plan(*std::move(plan), *std::move(without), options.plan));
+}
+
+// Writes the lifecycle that the engine's rules make of a launch, as a plan file. A launch that has
+// none is reported as by a plain check.
+int emit_plan(const CheckOptions& options, const CheckResult& result) {
+  const bool has_plan = !result.error && !result.plan.refusal && result.plan.undecided.empty() &&
+                        result.plan.deployment.topology != nullptr;
+  if (!has_plan) return report(options, result);
+  const Lifecycle plan = lower(result.plan.deployment, result.plan.captures, result.plan.start_up);
+  return print(write_plan(plan)) ? 0 : kBadInput;
 }
 
 int check_one(const CheckOptions& options, const Words& words) {
-  const Engine* engine = find_engine(options.engine);
-  if (engine == nullptr) {
-    return report(options,
-                  Error{"--engine", "unknown engine \"" + options.engine + "\"", "known: sglang"});
-  }
-  auto request = read_options(options);
+  auto request = read_request(options.launch, words);
   if (!request) return report(options, std::move(request.error()));
-  auto command = read_command(options, words, *engine);
-  if (!command) return report(options, std::move(command.error()));
-  request->launch = *std::move(command);
-  return report(options, check(*request));
+  request->fail_on_waste = options.fail_on == "waste";
+  const CheckResult result = check(*request);
+  return options.emit_plan ? emit_plan(options, result) : report(options, result);
 }
 
 // Reads one line of any length; false at the end of the input.
@@ -127,9 +130,9 @@ int answer_lines(std::FILE* file, const BatchDefaults& defaults, const std::stri
 }
 
 int check_batch(const CheckOptions& options) {
-  const auto base = read_options(options);
+  const auto base = read_settings(options.launch);
   if (!base) return fail(base.error());
-  const BatchDefaults defaults{options.rules, base->gpu, base->fail_on_waste};
+  const BatchDefaults defaults{options.launch.rules, base->gpu, options.fail_on == "waste"};
   if (options.batch == "-") return answer_lines(stdin, defaults, "standard input");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       std::fopen(options.batch.c_str(), "rb"), [](std::FILE* f) { return std::fclose(f); });
@@ -143,19 +146,21 @@ int check_batch(const CheckOptions& options) {
 
 Run add_check(CLI::App& app, const Words& words) {
   auto options = std::make_shared<CheckOptions>();
-  app.add_option("FILE", options->file,
-                 "a file that holds the pasted launch (- for standard input)");
-  app.add_option("--rules", options->rules, "the engine's rules: pre-23972, 23972, 23906, 33200");
-  app.add_option("--engine", options->engine, "the engine (sglang)");
-  app.add_option("--gpu", options->gpu, "H100, A100, ... or memory_mib=81559,sm=90");
-  app.add_option("--model-config", options->model_config, "a HuggingFace config.json");
+  add_launch_options(app, options->launch);
   app.add_option("--batch", options->batch, "requests as JSON lines (- for standard input)");
   app.add_option("--fail-on", options->fail_on, "waste: exit 1 if a usable size is dropped")
       ->check(CLI::IsMember({"waste"}));
+  app.add_option("--plan", options->plan,
+                 "judge a plan file (- for standard input) instead of a launch");
+  app.add_option("--without", options->without, "with --plan: laws that are switched off")
+      ->delimiter(',');
+  app.add_flag("--emit-plan", options->emit_plan,
+               "write the plan that the engine's rules make of the launch");
   app.add_flag("--json", options->json, "one JSON object instead of text");
   app.footer(
       "behind -- stands the launch line: capsize check -- python -m sglang.launch_server ...");
   return [options, &words] {
+    if (!options->plan.empty()) return check_plan_file(*options, words);
     return options->batch.empty() ? check_one(*options, words) : check_batch(*options);
   };
 }

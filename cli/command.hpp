@@ -20,6 +20,7 @@ using Words = std::vector<std::string>;
 // A command adds its options to `app` and returns what runs it; the result is the exit status.
 using Run = std::function<int()>;
 [[nodiscard]] Run add_check(CLI::App& app, const Words& words);
+[[nodiscard]] Run add_explain(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_model(CLI::App& app);
 [[nodiscard]] Run add_scenarios(CLI::App& app);
 

@@ -34,8 +34,13 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   const std::pair<CLI::App*, Run> commands[] = {
       [&] {
-        CLI::App* check = app.add_subcommand("check", "judge a launch line");
+        CLI::App* check = app.add_subcommand("check", "judge a launch line or a plan file");
         return std::pair{check, add_check(*check, words)};
+      }(),
+      [&] {
+        CLI::App* explain =
+            app.add_subcommand("explain", "where the rows of one forward go, and where they break");
+        return std::pair{explain, add_explain(*explain, words)};
       }(),
       [&] {
         CLI::App* model = app.add_subcommand("model", "answer the model protocol (JSON lines)");
@@ -52,7 +57,7 @@ int run(int argc, char** argv) {
       std::ranges::none_of(commands,
                            [&](const auto& c) { return c.first->get_name() == own[0]; })) {
     return fail({"command line", "unknown command \"" + own.front() + "\"",
-                 "the commands are check, model and scenarios"});
+                 "the commands are check, explain, model and scenarios"});
   }
   const bool json = std::ranges::find(own, "--json") != own.end();
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back

@@ -22,12 +22,14 @@ class Renderer {
     for (const std::string& note : r_.notes) row("read", note);
     topology();
     for (const CapturePath& path : r_.plan.captures.paths) captures(path);
+    if (r_.lifecycle) lifecycle(*r_.lifecycle);
     refusal();
     for (const std::string& reason : r_.undecided) row("undecided", reason);
     for (const std::string& reason : r_.plan.undecided) row("undecided", reason);
     undecided_laws();
     for (const Finding& finding : r_.findings) broken(finding);
     passed();
+    if (r_.lifecycle) not_judged();
     list("assumed", r_.plan.assumed, "; ");
     list("cannot matter", r_.plan.ignored_flags, " ");
     out_ += "\n";
@@ -52,13 +54,19 @@ class Renderer {
       }
       return {"UNDECIDED", "1;33"};
     }();
+    if (r_.lifecycle) {
+      out_ += fmt::format("{}  plan: {}\n\n", painted(word, code), sentence());
+      return;
+    }
     out_ += fmt::format("{}  {} at rules {}: {}\n\n", painted(word, code), r_.engine, r_.rules,
                         sentence());
   }
 
   std::string sentence() const {
     switch (r_.verdict) {
-      case Verdict::pass: return "this layout and its capture sizes fit together";
+      case Verdict::pass:
+        return r_.lifecycle ? "every law that can be judged from it holds"
+                            : "this layout and its capture sizes fit together";
       case Verdict::refused: return "the engine would refuse this launch";
       case Verdict::undecided: return "what is known does not decide it";
       case Verdict::bad_input: return "nothing was checked";
@@ -113,6 +121,58 @@ class Renderer {
                     "ep {}, dp {}",
                     size("tp") * size("pp"), size("tp"), size("pp"), size("attn_tp"),
                     size("attn_cp"), size("attn_dp"), size("moe_tp"), size("ep"), size("moe_dp")));
+  }
+
+  void lifecycle(const Lifecycle& plan) {
+    std::string groups;
+    for (const PlanGroups& family : plan.families) {
+      groups += fmt::format("{}{} {}", groups.empty() ? "" : ", ", family.name,
+                            family.groups.empty() ? 0 : family.groups.front().size());
+    }
+    row("topology", fmt::format("{} {}{}{}", plan.world, plan.world == 1 ? "rank" : "ranks",
+                                groups.empty() ? "" : ": ranks a group: ", groups));
+    for (const PlanCapture& capture : plan.captures) {
+      row(capture.path, fmt::format("{} {} captured: {}", capture.kept.size(),
+                                    capture.unit == Unit::tokens ? "token counts" : "batch sizes",
+                                    sizes(capture.kept)));
+    }
+    row("events", events_text(plan));
+  }
+
+  // "1 create_group, 2 warm_up, 8 capture, 3 replay": in the order in which they first come.
+  static std::string events_text(const Lifecycle& plan) {
+    std::vector<std::pair<std::string_view, int>> counts;
+    for (const PlanEvent& event : plan.events) {
+      const auto known =
+          std::ranges::find(counts, name_of(event.kind), &std::pair<std::string_view, int>::first);
+      if (known == counts.end()) {
+        counts.emplace_back(name_of(event.kind), 1);
+      } else {
+        ++known->second;
+      }
+    }
+    std::string text;
+    for (const auto& [name, count] : counts) {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, name);
+    }
+    return text.empty() ? "none" : text;
+  }
+
+  // Laws that say nothing of a plan: it lacks what they read, or another law owns the fault.
+  void not_judged() {
+    std::vector<std::string_view> silent;
+    for (const Law* law : laws()) {
+      bool judged = law->check_plan == nullptr;
+      for (const Finding& f : r_.findings) {
+        judged = judged || (f.law == law->name && f.verdict != LawVerdict::not_applicable);
+      }
+      if (!judged) silent.push_back(law->name);
+    }
+    if (!silent.empty()) row("not judged", fmt::format("{}", fmt::join(silent, ", ")));
+    for (const Finding& f : r_.findings) {
+      if (f.verdict != LawVerdict::not_applicable || f.see.empty()) continue;
+      row("", fmt::format("{} on {}: see {}", f.law, plain(f.path), fmt::join(f.see, ", ")));
+    }
   }
 
   static std::string sizes(std::vector<std::int64_t> values) {
@@ -227,7 +287,8 @@ class Renderer {
   void broken(const Finding& finding) {
     if (finding.verdict != LawVerdict::violation) return;
     out_ += "\n";
-    row("broken", fmt::format("{} on {}: {}", finding.law, plain(finding.path),
+    row("broken", fmt::format("{}{}: {}", finding.law,
+                              finding.path.empty() ? "" : " on " + plain(finding.path),
                               find_law(finding.law)->statement));
     if (finding.witness) {
       const Witness& w = *finding.witness;
@@ -236,6 +297,9 @@ class Renderer {
       if (!w.op.empty()) text += fmt::format(", {}", w.op);
       if (!w.group.empty()) text += fmt::format(" over {} of {}", w.group, w.group_size);
       if (w.rank) text += fmt::format(", seen on rank {}", *w.rank);
+      if (!w.buffer.empty()) text += fmt::format(", buffer {}", w.buffer);
+      if (!w.key.empty()) text += fmt::format(", key {}", w.key);
+      if (w.event_index) text += fmt::format(" (event {}: {})", *w.event_index, w.event);
       row("  smallest", text);
     }
     if (finding.first_in_time) {
@@ -246,8 +310,11 @@ class Renderer {
     row("  because", finding.blame);
     if (!finding.reason.empty()) row("", finding.reason);
     if (!finding.rule.empty()) row("  rule", finding.rule);
-    for (const std::string& repair : finding.repair) row("  way out", repair + " (tried: passes)");
-    if (finding.repair.empty() && r_.verdict == Verdict::violation)
+    const std::string_view tried = r_.lifecycle ? "" : " (tried: passes)";
+    for (const std::string& repair : finding.repair)
+      row("  way out", fmt::format("{}{}", repair, tried));
+    if (!finding.see.empty()) row("  see", fmt::format("{}", fmt::join(finding.see, ", ")));
+    if (finding.repair.empty() && r_.verdict == Verdict::violation && !r_.lifecycle)
       row("  way out", "none of the changes that were tried passes");
   }
 
@@ -255,14 +322,19 @@ class Renderer {
     if (event == "warm_up") return "at warm-up, before any capture";
     if (event == "compile") return "in the compile pass, before any capture";
     if (event == "eager") return "when such a batch arrives";
+    if (event == "replay") return "when its graph is replayed";
+    if (event == "register") return "when addresses are exchanged";
+    if (event == "create_group") return "when the group is made";
+    if (event == "allocate" || event == "free") return "when the buffer is allocated or freed";
     return "when it is captured";
   }
 
-  static std::string symptom_text(Symptom symptom) {
+  std::string symptom_text(Symptom symptom) const {
     switch (symptom) {
       case Symptom::none: return "no failure is known to follow";
       case Symptom::clean_error: return "a clean error";
-      case Symptom::hang: return "a hang (the library does not check counts here)";
+      case Symptom::hang:
+        return r_.lifecycle ? "a hang" : "a hang (the library does not check counts here)";
       case Symptom::silent_corruption: return "wrong rows, without a word";
       case Symptom::refused: return "a refusal";
       case Symptom::silent_eager: return "slow eager batches, without a word";

@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/junit.hpp"
+#include "scenarios/formats/write_file.hpp"
 #include "scenarios/suite.hpp"
 
 namespace capsize::cli {

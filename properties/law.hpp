@@ -89,6 +89,7 @@ struct Law {
   std::string_view subject;       // filter, capture plan, step
   std::string_view statement;     // in plain words; the command line prints it
   std::string_view formula;
+  std::string_view way_out = {};  // what mends a plan that breaks it; told where none was tried
   Finding (*check_path)(const Subject&, const CapturePath&) = nullptr;
   Finding (*check_eager)(const Subject&, const EagerPath&) = nullptr;
   void (*check_plan)(const Timeline&, PlanReport&) = nullptr;  // plan_report.hpp

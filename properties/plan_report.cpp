@@ -149,6 +149,19 @@ Finding finding_of(const Lifecycle& lifecycle, const Left& left) {
   return finding;
 }
 
+std::vector<Judged> reports_of(const Timeline& timeline,
+                               std::span<const std::string_view> without) {
+  std::vector<Judged> judged;
+  judged.reserve(laws().size());
+  for (const Law* law : laws()) {
+    if (law->check_plan == nullptr || std::ranges::find(without, law->name) != without.end()) {
+      continue;
+    }
+    law->check_plan(timeline, judged.emplace_back(Judged{law, {}}).report);
+  }
+  return judged;
+}
+
 // The paths of a plan in the order in which they appear, and "" where a report names it.
 std::vector<std::string_view> paths_of(const Lifecycle& lifecycle) {
   std::vector<std::string_view> out;
@@ -174,6 +187,9 @@ void add_findings(const Lifecycle& lifecycle, const std::vector<Judged>& judged,
       finding.reason = "the plan states nothing that this law reads";
     }
     finding.law = own.law->name;
+    if (finding.verdict == LawVerdict::violation && !own.law->way_out.empty()) {
+      finding.repair.emplace_back(own.law->way_out);
+    }
     finding.path = path;
     out.push_back(std::move(finding));
   }
@@ -224,14 +240,7 @@ std::string op_text(const Lifecycle& lifecycle, const PlanOp& op) {
 
 std::vector<Finding> judge_plan(const Timeline& timeline,
                                 std::span<const std::string_view> without) {
-  std::vector<Judged> judged;
-  judged.reserve(laws().size());
-  for (const Law* law : laws()) {
-    if (law->check_plan == nullptr || std::ranges::find(without, law->name) != without.end()) {
-      continue;
-    }
-    law->check_plan(timeline, judged.emplace_back(Judged{law, {}}).report);
-  }
+  const std::vector<Judged> judged = reports_of(timeline, without);
   const auto paths = paths_of(timeline.lifecycle());
   std::vector<Finding> findings;
   findings.reserve(judged.size() * (paths.size() + 1));
@@ -239,6 +248,18 @@ std::vector<Finding> judge_plan(const Timeline& timeline,
     add_findings(timeline.lifecycle(), judged, own, paths, findings);
   }
   return findings;
+}
+
+std::vector<StandingBreach> standing_breaches(const Timeline& timeline,
+                                              std::span<const std::string_view> without) {
+  const std::vector<Judged> judged = reports_of(timeline, without);
+  std::vector<StandingBreach> out;
+  for (const Judged& own : judged) {
+    for (const Breach& breach : own.report.breaches()) {
+      if (owners_of(judged, own.law->name, breach).empty()) out.push_back({own.law, breach});
+    }
+  }
+  return out;
 }
 
 }  // namespace capsize

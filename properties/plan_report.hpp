@@ -71,6 +71,16 @@ class PlanReport {
 [[nodiscard]] Breach breach_at(const Timeline& timeline, const EventRun& event,
                                std::int32_t running, const RunOp& op);
 
+// A breach that no law before its own has at the same place.
+struct StandingBreach {
+  const Law* law = nullptr;
+  Breach breach;
+};
+
+// All of them, law by law: for those who show a plan, not only judge it.
+[[nodiscard]] std::vector<StandingBreach> standing_breaches(
+    const Timeline& timeline, std::span<const std::string_view> without = {});
+
 // "rank 3", "ranks 0-3"; and "all_reduce over tp".
 [[nodiscard]] std::string ranks_text(const RankSet& ranks);
 [[nodiscard]] std::string op_text(const Lifecycle& lifecycle, const PlanOp& op);

@@ -13,6 +13,7 @@
 
 #include "scenarios/check/check.hpp"
 #include "scenarios/formats/model_config.hpp"
+#include "scenarios/formats/plan.hpp"
 
 namespace capsize {
 namespace {
@@ -74,6 +75,9 @@ void compare_witness(const WitnessPattern& expected, const Finding& finding, Dif
   out.word_differs("witness.group", expected.group, seen.group);
   out.number_differs("witness.group_size", expected.group_size,
                      in_group ? std::optional(seen.group_size) : std::nullopt);
+  out.word_differs("witness.event", expected.event, seen.event);
+  out.word_differs("witness.buffer", expected.buffer, seen.buffer);
+  out.word_differs("witness.key", expected.key, seen.key);
 }
 
 void compare_finding(const Expectation& expected, LawVerdict verdict, const Finding& finding,
@@ -138,11 +142,24 @@ void compare_list(std::string_view what, const std::optional<std::vector<std::in
   if (expected && *expected != observed) out.add(what, listed(*expected), listed(observed));
 }
 
+// A plan says what is kept; what was asked for and dropped is not in it.
+void compare_plan_sizes(const Expectation& expected, const Lifecycle& plan, const std::string& path,
+                        Differences& out) {
+  const auto found = std::ranges::find(plan.captures, path, &PlanCapture::path);
+  if (found == plan.captures.end()) return out.add("path " + path, "captured", "no such path");
+  compare_list("kept on " + path, expected.kept, found->kept, out);
+  out.number_differs("kept_count on " + path, expected.kept_count, std::ssize(found->kept));
+  if (expected.dropped || expected.lost_count || expected.waste_count) {
+    out.add("dropped, lost or waste on " + path, "a number", "nothing: a plan does not say");
+  }
+}
+
 void compare_sizes(const Expectation& expected, const CheckResult& observed, Differences& out) {
   const bool asked = expected.kept || expected.dropped || expected.kept_count ||
                      expected.lost_count || expected.waste_count;
   if (!asked) return;
   const std::string path = expected.path.value_or("prefill");
+  if (observed.lifecycle) return compare_plan_sizes(expected, *observed.lifecycle, path, out);
   const auto& paths = observed.plan.captures.paths;
   const auto found = std::ranges::find(paths, std::string_view(path), &CapturePath::name);
   if (found == paths.end()) return out.add("path " + path, "captured", "no such path");
@@ -194,7 +211,9 @@ std::string explained(const CheckResult& result) {
 
 ExpectationReport named(const Expectation& expected) {
   ExpectationReport report;
-  report.rules = expected.rules;
+  report.rules = expected.rules.empty()
+                     ? "plan " + std::string(name_of(expected.plan.value_or(PlanSide::before)))
+                     : expected.rules;
   report.law = expected.law.value_or("");
   report.path = expected.path.value_or("");
   report.expected = name_of(expected.verdict);
@@ -215,10 +234,12 @@ CheckRequest request_of(const Scenario& scenario) {
   return request;
 }
 
-// The checks of one scenario: one a rules label, however many expectations ask for it.
+// The checks of one scenario: one a rules label (or plan), however many expectations ask for it.
 class Checks {
  public:
-  explicit Checks(const Scenario& scenario) : request_(request_of(scenario)) {
+  Checks(const Scenario& scenario, const std::string& file) : scenario_(scenario), file_(file) {
+    if (scenario.plan) return;
+    request_ = request_of(scenario);
     auto launch = read_launch_source(scenario.launch, *find_engine(scenario.engine));
     if (launch) {
       request_.launch = *std::move(launch);
@@ -227,20 +248,44 @@ class Checks {
     }
   }
 
-  const CheckResult& under(const std::string& rules) {
-    const auto known = results_.find(rules);
+  const CheckResult& of(const Expectation& expected) {
+    const std::string label = named(expected).rules;
+    const auto known = results_.find(label);
     if (known != results_.end()) return known->second;
-    request_.rules = rules;
-    CheckResult result =
-        unreadable_ ? bad_input(request_.engine, rules, *unreadable_) : check(request_);
-    return results_.emplace(rules, std::move(result)).first->second;
+    CheckResult result = scenario_.plan ? of_plan(expected) : under(expected.rules);
+    return results_.emplace(label, std::move(result)).first->second;
   }
 
  private:
+  CheckResult under(const std::string& rules) {
+    request_.rules = rules;
+    return unreadable_ ? bad_input(request_.engine, rules, *unreadable_) : check(request_);
+  }
+
+  CheckResult of_plan(const Expectation& expected) {
+    const bool after = expected.plan == PlanSide::after;
+    // Read once before, with the file.
+    auto plan = read_plan(JsonField(after ? *scenario_.plan_after : *scenario_.plan));
+    if (!plan) return bad_input("", "", std::move(plan.error()));
+    return check_plan(*std::move(plan), {}, file_);
+  }
+
+  const Scenario& scenario_;
+  const std::string& file_;
   CheckRequest request_;
   std::optional<Error> unreadable_;
   std::map<std::string, CheckResult> results_;
 };
+
+// A repaired plan passes, whether or not the file says so.
+std::vector<Expectation> expectations_of(const Scenario& scenario) {
+  std::vector<Expectation> all = scenario.expect;
+  const auto after = [](const Expectation& each) { return each.plan == PlanSide::after; };
+  if (scenario.plan_after && std::ranges::none_of(all, after)) {
+    all.push_back({.plan = PlanSide::after, .verdict = Verdict::pass});
+  }
+  return all;
+}
 
 Result<std::string> read_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
@@ -380,8 +425,8 @@ ScenarioReport run_scenario(const Scenario& scenario, const std::string& file) {
                         .title = scenario.title,
                         .defect_class = scenario.defect_class};
   const std::string again = "capsize scenarios run " + shell_quoted(file);
-  Checks checks(scenario);
-  for (const Expectation& expected : scenario.expect) {
+  Checks checks(scenario, file);
+  for (const Expectation& expected : expectations_of(scenario)) {
     if (scenario.hardware) {
       ExpectationReport skipped = named(expected);
       skipped.outcome = Outcome::skipped;
@@ -391,10 +436,10 @@ ScenarioReport run_scenario(const Scenario& scenario, const std::string& file) {
       continue;
     }
     const auto begin = Clock::now();
-    ExpectationReport judged = compare(expected, checks.under(expected.rules));
+    ExpectationReport judged = compare(expected, checks.of(expected));
     judged.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    // A config that stands in the file has no name that a check could be given.
-    if (scenario.model_config || judged.again.empty()) judged.again = again;
+    // What stands in the file itself has no name that a check could be given.
+    if (scenario.model_config || scenario.plan || judged.again.empty()) judged.again = again;
     report.expectations.push_back(std::move(judged));
   }
   return report;

@@ -20,7 +20,7 @@ enum class Outcome : std::uint8_t { holds, fails, skipped };
 
 // One expectation, judged.
 struct ExpectationReport {
-  std::string rules;
+  std::string rules;     // "23972"; of a plan "plan before" or "plan after"
   std::string law;       // empty where none is named
   std::string path;      // empty where none is named
   std::string expected;  // the verdicts in a word: "violation"

@@ -51,7 +51,7 @@ Expr rows_at(Exprs& exprs, const RankRows& rows, const Coordinates& at) {
 // One walk over one step. Holds the tensors as they travel and gathers what operations ask.
 class Walker {
  public:
-  explicit Walker(SymbolicStep& step) : step_(step) {
+  Walker(SymbolicStep& step, std::vector<OpTrace>* trace) : step_(step), trace_(trace) {
     for (Tensor& tensor : tensors_) tensor = {step.entry_layout, step.entry_rows};
   }
 
@@ -64,7 +64,10 @@ class Walker {
         block_ = static_cast<std::int32_t>(b);
         op_ = static_cast<std::int32_t>(o);
         const Op& op = step_.blocks[b].ops[o];
-        apply(op, tensors_.at(static_cast<std::size_t>(op.slot)));
+        Tensor& tensor = tensors_.at(static_cast<std::size_t>(op.slot));
+        if (trace_ != nullptr) trace_->push_back({block_, op_, tensor, tensors_[1], {}});
+        apply(op, tensor);
+        if (trace_ != nullptr) trace_->back().out = tensor;
         previous_ = op.kind;
       }
     }
@@ -72,10 +75,7 @@ class Walker {
   }
 
  private:
-  struct Tensor {
-    Layout layout;
-    RankRows rows;
-  };
+  using Tensor = TravellingTensor;
 
   void apply(const Op& op, Tensor& tensor) {
     switch (op.kind) {
@@ -337,6 +337,7 @@ class Walker {
   }
 
   SymbolicStep& step_;
+  std::vector<OpTrace>* trace_;
   std::array<Tensor, 2> tensors_{};
   WalkedStep out_;
   std::int32_t block_ = 0;
@@ -365,7 +366,9 @@ std::string_view name_of(OpKind kind) {
   return "local";
 }
 
-WalkedStep walk(SymbolicStep& step) { return Walker(step).run(); }
+WalkedStep walk(SymbolicStep& step, std::vector<OpTrace>* trace) {
+  return Walker(step, trace).run();
+}
 
 Expr rows_of(Exprs& exprs, const Topology& topology, const RankRows& rows, std::int64_t rank) {
   Coordinates at;

@@ -34,8 +34,24 @@ struct WalkedStep {
   std::vector<Obligation> obligations;  // in the order of the operations
 };
 
-// Walks the step. Expressions are added to `step.exprs`.
-[[nodiscard]] WalkedStep walk(SymbolicStep& step);
+// A tensor as it travels: how it is laid out, and how many rows each rank holds.
+struct TravellingTensor {
+  Layout layout;
+  RankRows rows;
+};
+
+// What one operation met and left behind. `residual` is the second operand of an add_norm.
+struct OpTrace {
+  std::int32_t block = 0;
+  std::int32_t op = 0;
+  TravellingTensor in;
+  TravellingTensor residual;
+  TravellingTensor out;
+};
+
+// Walks the step. Expressions are added to `step.exprs`. With `trace`, every operation is written
+// down there in order.
+[[nodiscard]] WalkedStep walk(SymbolicStep& step, std::vector<OpTrace>* trace = nullptr);
 
 // The rows of `rank`, as an expression.
 [[nodiscard]] Expr rows_of(Exprs& exprs, const Topology& topology, const RankRows& rows,

@@ -395,4 +395,21 @@ std::string shell_quoted(std::string_view word) {
   return out + "'";
 }
 
+CheckResult check_plan(Lifecycle plan, std::vector<std::string_view> without,
+                       std::string_view name) {
+  CheckResult result;
+  result.lifecycle = std::make_shared<const Lifecycle>(std::move(plan));
+  result.engine = result.lifecycle->engine;
+  result.without = std::move(without);
+  result.findings = judge_plan(Timeline(*result.lifecycle), result.without);
+  result.verdict = verdict_of(result);
+  if (result.verdict == Verdict::undecided) {
+    result.undecided.emplace_back("the plan states nothing that a law reads");
+  }
+  result.repro = "capsize check";
+  for (const std::string_view law : result.without) result.repro.append(" --without ").append(law);
+  result.repro.append(" --plan ").append(shell_quoted(name));
+  return result;
+}
+
 }  // namespace capsize

@@ -1,5 +1,6 @@
 // One check, from a launch to a verdict: the engine's rules, the laws, what is lost, and repairs
-// that were tried before they are told. Knows no file format and prints nothing.
+// that were tried before they are told; or from a plan, where the laws are all there is to ask.
+// Knows no file format and prints nothing.
 #pragma once
 
 #include <memory>
@@ -49,11 +50,18 @@ struct CheckResult {
   std::vector<std::string> undecided;  // what the verdict hangs on, with what would settle it
   std::vector<std::string> notes;      // how the launch text was read
   std::vector<std::string> launch_words;
-  std::string repro;                        // a line to paste
-  std::shared_ptr<const ModelShape> model;  // keeps a shape alive that was read for this check
+  std::string repro;                           // a line to paste
+  std::shared_ptr<const ModelShape> model;     // keeps a shape alive that was read for this check
+  std::shared_ptr<const Lifecycle> lifecycle;  // of a plan; engine, rules and plan are empty then
+  std::vector<std::string_view> without;       // laws that were switched off (of a plan)
 };
 
 [[nodiscard]] CheckResult check(const CheckRequest& request);
+
+// The laws that judge lifecycles on one that an engine dumped or a person wrote. `without` names
+// laws that are switched off; `name` is how the plan was given, for the line to paste.
+[[nodiscard]] CheckResult check_plan(Lifecycle plan, std::vector<std::string_view> without,
+                                     std::string_view name);
 
 // The result of input that could not be read.
 [[nodiscard]] CheckResult bad_input(std::string engine, std::string rules, Error error);

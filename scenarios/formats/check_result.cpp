@@ -43,6 +43,29 @@ void write_deployment(JsonWriter& out, const Deployment& deployment) {
   out.end_object();
 }
 
+// The groups of a plan as it names them; an engine's parallel sizes are not in it.
+void write_deployment(JsonWriter& out, const Lifecycle& plan) {
+  out.key("deployment").begin_object().field("world", plan.world).key("sizes").null();
+  out.key("groups").begin_object();
+  for (const PlanGroups& family : plan.families) {
+    out.key(family.name).begin_array();
+    for (const auto& members : family.groups) {
+      out.begin_array();
+      for (const std::int32_t rank : members) out.value(std::int64_t{rank});
+      out.end_array();
+    }
+    out.end_array();
+  }
+  out.end_object().end_object();
+}
+
+void write_capture(JsonWriter& out, const PlanCapture& capture) {
+  out.begin_object().field("path", capture.path);
+  out.field("unit", capture.unit == Unit::tokens ? "tokens" : "requests");
+  out.field("tokens_per_unit", capture.width.value_or(1)).field("enabled", true);
+  out.key("kept").array(capture.kept).key("named").array(capture.named).end_object();
+}
+
 void write_requirement(JsonWriter& out, const UsableSet& usable) {
   out.key("required_modulus");
   if (usable.empty_tail()) {
@@ -90,8 +113,19 @@ void write_capture(JsonWriter& out, const CapturePath& path) {
   out.end_object();
 }
 
+void write_path(JsonWriter& out, std::string_view path) {
+  out.key("path");
+  if (path.empty()) {
+    out.null();
+  } else {
+    out.value(path);
+  }
+}
+
 void write_witness(JsonWriter& out, const Witness& witness, std::string_view path) {
-  out.begin_object().field("path", path).field("tokens", witness.tokens);
+  out.begin_object();
+  write_path(out, path);
+  out.field("tokens", witness.tokens);
   if (witness.requests) out.field("requests", *witness.requests);
   if (witness.rank) out.field("rank", *witness.rank);
   if (witness.layer) out.field("layer", *witness.layer);
@@ -99,12 +133,17 @@ void write_witness(JsonWriter& out, const Witness& witness, std::string_view pat
   if (!witness.group.empty()) {
     out.field("group", witness.group).field("group_size", witness.group_size);
   }
+  if (!witness.event.empty()) out.field("event", witness.event);
+  if (witness.event_index) out.field("event_index", *witness.event_index);
+  if (!witness.buffer.empty()) out.field("buffer", witness.buffer);
+  if (!witness.key.empty()) out.field("key", witness.key);
   out.end_object();
 }
 
 void write_finding(JsonWriter& out, const Finding& finding) {
   out.begin_object();
-  out.field("law", finding.law).field("path", finding.path);
+  out.field("law", finding.law);
+  write_path(out, finding.path);
   out.field("verdict", name_of(finding.verdict));
   out.field("known", name_of(finding.known));
   out.field("symptom", name_of(finding.symptom));
@@ -129,6 +168,7 @@ void write_finding(JsonWriter& out, const Finding& finding) {
   }
   if (!finding.rule.empty()) out.field("rule", finding.rule);
   if (!finding.reason.empty()) out.field("reason", finding.reason);
+  if (!finding.see.empty()) out.key("see").array(finding.see);
   out.key("repair").array(finding.repair);
   out.end_object();
 }
@@ -178,13 +218,26 @@ std::string to_json(const CheckResult& result, std::string_view id_json) {
   out.begin_object().field("schema", std::int64_t{1});
   if (!id_json.empty()) out.key("id").raw(id_json);
   out.field("verdict", name_of(result.verdict));
-  out.field("engine", result.engine).field("rules", result.rules);
+  out.field("engine", result.engine).key("rules");
+  if (result.lifecycle) {
+    out.null();
+  } else {
+    out.value(result.rules);
+  }
   if (result.error) write_error(out, *result.error);
   if (result.plan.refusal) write_refusal(out, *result.plan.refusal);
-  write_deployment(out, result.plan.deployment);
+  if (result.lifecycle) {
+    write_deployment(out, *result.lifecycle);
+  } else {
+    write_deployment(out, result.plan.deployment);
+  }
   out.key("captures").begin_array();
   for (const CapturePath& path : result.plan.captures.paths) write_capture(out, path);
+  if (result.lifecycle) {
+    for (const PlanCapture& capture : result.lifecycle->captures) write_capture(out, capture);
+  }
   out.end_array();
+  if (result.lifecycle) out.key("without").array(result.without);
   out.key("laws").begin_array();
   for (const Finding& finding : result.findings) write_finding(out, finding);
   out.end_array();

@@ -52,7 +52,8 @@ void seconds(std::string& out, double value) {
 
 // Named by its place in the file, so that two expectations of one scenario never share a name.
 std::string case_name(const ExpectationReport& report, std::size_t index) {
-  std::string name = "expect[" + std::to_string(index) + "] rules " + report.rules + ": ";
+  std::string name = "expect[" + std::to_string(index) + "] ";
+  name += (report.rules.starts_with("plan ") ? "" : "rules ") + report.rules + ": ";
   name += report.expected;
   if (!report.law.empty()) name += " " + report.law;
   if (!report.path.empty()) name += " on " + report.path;
@@ -126,50 +127,6 @@ void open_suite(std::string& out, std::string_view tag, std::string_view name,
   out += ">\n";
 }
 
-// A file descriptor that is closed, and a temporary file that is removed, on every way out.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& beside) : path_(beside + ".XXXXXX") {
-    descriptor_ = mkstemp(path_.data());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (descriptor_ >= 0) (void)::close(descriptor_);
-    if (descriptor_ >= 0 && !kept_) (void)::unlink(path_.c_str());
-  }
-
-  [[nodiscard]] bool write(std::string_view text) const {
-    if (descriptor_ < 0) return false;
-    while (!text.empty()) {
-      const ssize_t written = ::write(descriptor_, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    // mkstemp makes files for their owner alone; a report is for whoever may read the folder.
-    return ::fchmod(descriptor_, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) == 0 &&
-           ::fsync(descriptor_) == 0;
-  }
-  [[nodiscard]] bool rename_to(const std::string& path) {
-    kept_ = std::rename(path_.c_str(), path.c_str()) == 0;
-    return kept_;
-  }
-
- private:
-  std::string path_;
-  int descriptor_ = -1;
-  bool kept_ = false;
-};
-
-// The new name itself must reach the disk too. A file system that cannot sync folders is no error.
-void sync_folder(const std::string& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  (void)::fsync(descriptor);
-  (void)::close(descriptor);
-}
-
 }  // namespace
 
 std::string xml_escaped(std::string_view text) {
@@ -227,24 +184,6 @@ std::string to_junit(const SuiteReport& report) {
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
   open_suite(out, "testsuites", "capsize scenarios", all);
   return out + suites + "</testsuites>\n";
-}
-
-Result<void> write_file_atomically(const std::string& path, std::string_view text) {
-  // A rename would put a plain file in the place of /dev/null.
-  std::error_code ignored;
-  const auto type = std::filesystem::status(path, ignored).type();
-  if (type != std::filesystem::file_type::not_found &&
-      type != std::filesystem::file_type::regular) {
-    return tl::unexpected(Error{path, "is not a plain file", "name a file of its own"});
-  }
-  TemporaryFile file(path);
-  if (!file.write(text) || !file.rename_to(path)) {
-    return tl::unexpected(Error{path, std::string("cannot be written: ") + std::strerror(errno),
-                                "name a file in a folder that can be written"});
-  }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  sync_folder(folder.empty() ? "." : folder);
-  return {};
 }
 
 }  // namespace capsize

@@ -16,9 +16,4 @@ namespace capsize {
 // have and bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string xml_escaped(std::string_view text);
 
-// Writes a file whole or not at all: a temporary file in the same folder is written, synced and
-// renamed, so that a reader never finds half a report, nor an old one cut short. Refused
-// where the path is a folder or a device. The error's `where` is the path.
-[[nodiscard]] Result<void> write_file_atomically(const std::string& path, std::string_view text);
-
 }  // namespace capsize

@@ -11,6 +11,7 @@
 #include "scenarios/formats/json_reader.hpp"
 #include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/model_config.hpp"
+#include "scenarios/formats/plan.hpp"
 
 namespace capsize {
 namespace {
@@ -22,6 +23,10 @@ constexpr std::array<std::string_view, 15> kClasses = {
     "C10-address-stability",  "C11-registration",        "C12-capture-legality-and-order",
     "C13-nccl-semantics",     "C14-graph-key-and-units", "C15-graph-memory",
 };
+
+constexpr std::array<std::string_view, 13> kFields = {
+    "schema", "id",  "title",      "source",       "class",  "engine",  "launch",
+    "plan",   "gpu", "plan_after", "model_config", "expect", "hardware"};
 
 constexpr std::int64_t kCountMax = std::numeric_limits<std::int32_t>::max();
 
@@ -35,6 +40,7 @@ constexpr std::array kSymptoms = {
     Symptom::none,    Symptom::clean_error,  Symptom::hang, Symptom::silent_corruption,
     Symptom::refused, Symptom::silent_eager,
 };
+constexpr std::array kSides = {PlanSide::before, PlanSide::after};
 constexpr std::array kStages = {RefusalStage::arguments, RefusalStage::resolution,
                                 RefusalStage::model, RefusalStage::capture};
 
@@ -67,6 +73,9 @@ Result<void> read_value(const JsonField& field, Known& out) {
 }
 Result<void> read_value(const JsonField& field, Symptom& out) {
   return read_word(field, kSymptoms, out);
+}
+Result<void> read_value(const JsonField& field, PlanSide& out) {
+  return read_word(field, kSides, out);
 }
 Result<void> read_value(const JsonField& field, RefusalStage& out) {
   return read_word(field, kStages, out);
@@ -101,6 +110,10 @@ class ObjectReader {
  public:
   ObjectReader(const JsonField& object, std::initializer_list<std::string_view> names)
       : object_(object) {
+    keep(object.reject_unknown_fields(names));
+  }
+
+  ObjectReader(const JsonField& object, std::span<const std::string_view> names) : object_(object) {
     keep(object.reject_unknown_fields(names));
   }
 
@@ -167,8 +180,8 @@ Result<void> read_value(const JsonField& field, ScenarioSource& out) {
 }
 
 Result<void> read_value(const JsonField& field, WitnessPattern& out) {
-  return ObjectReader(field,
-                      {"path", "tokens", "requests", "rank", "layer", "op", "group", "group_size"})
+  return ObjectReader(field, {"path", "tokens", "requests", "rank", "layer", "op", "group",
+                              "group_size", "event", "buffer", "key"})
       .optional("path", out.path)
       .optional("tokens", out.tokens)
       .optional("requests", out.requests)
@@ -177,6 +190,9 @@ Result<void> read_value(const JsonField& field, WitnessPattern& out) {
       .optional("op", out.op)
       .optional("group", out.group)
       .optional("group_size", out.group_size)
+      .optional("event", out.event)
+      .optional("buffer", out.buffer)
+      .optional("key", out.key)
       .require(!(out == WitnessPattern{}), "asks nothing of the witness",
                "name at least one of its fields, or leave witness out")
       .done();
@@ -213,10 +229,11 @@ bool asks_of_sizes(const Expectation& e) {
 }
 
 Result<void> read_value(const JsonField& field, Expectation& out) {
-  ObjectReader reader(field, {"rules", "verdict", "law", "law_verdict", "known", "symptom",
+  ObjectReader reader(field, {"rules", "plan", "verdict", "law", "law_verdict", "known", "symptom",
                               "witness", "first_in_time", "path", "kept", "dropped", "kept_count",
                               "lost_count", "waste_count", "refused"});
-  reader.required("rules", out.rules).required("verdict", out.verdict);
+  reader.optional("rules", out.rules).optional("plan", out.plan);
+  reader.required("verdict", out.verdict);
   reader.optional("law", out.law).optional("law_verdict", out.law_verdict);
   reader.optional("known", out.known).optional("symptom", out.symptom);
   reader.optional("witness", out.witness).optional("first_in_time", out.first_in_time);
@@ -251,19 +268,13 @@ Result<void> read_expectations(const JsonField& root, std::vector<Expectation>& 
   return {};
 }
 
-// The head of a file: its version, and the form that states a defect as a plan.
+// The head of a file: its version.
 Result<void> read_head(const JsonField& root) {
   if (auto object = root.object(); !object) return object;
   auto schema = root.required("schema");
   if (!schema) return tl::unexpected(std::move(schema.error()));
   if (auto version = schema->integer(1, 1); !version) {
     return tl::unexpected(schema->error("must be 1", "this program reads schema 1"));
-  }
-  for (const std::string_view plan : {"plan", "plan_after"}) {
-    if (!root.value().contains(plan)) continue;
-    return tl::unexpected(Error{json_path(root.path(), plan),
-                                "scenarios stated as a plan are not supported yet",
-                                "state the case as engine and launch"});
   }
   return {};
 }
@@ -276,6 +287,63 @@ Result<void> read_model(const JsonField& root, std::optional<nlohmann::json>& ou
   if (!shape) return tl::unexpected(std::move(shape.error()));
   out = (*config)->value();
   return {};
+}
+
+// A plan is read for its errors here; it is kept as it stands.
+Result<void> read_plan_field(const JsonField& root, std::string_view name,
+                             std::optional<nlohmann::json>& out) {
+  auto field = root.optional(name);
+  if (!field) return tl::unexpected(std::move(field.error()));
+  if (!*field) return {};
+  auto plan = read_plan(**field);
+  if (!plan) return tl::unexpected(std::move(plan.error()));
+  out = (*field)->value();
+  return {};
+}
+
+// Each expectation names what it is about: a rules label of a launch, or one of the plans.
+Result<void> subjects_fit(const JsonField& root, const Scenario& scenario) {
+  for (std::size_t i = 0; i < scenario.expect.size(); ++i) {
+    const Expectation& each = scenario.expect[i];
+    const std::string place = json_path(json_path(root.path(), "expect"), i);
+    if (!scenario.plan && (each.rules.empty() || each.plan)) {
+      return tl::unexpected(Error{place, "names no rules", "add \"rules\": \"23972\""});
+    }
+    if (scenario.plan && !each.rules.empty()) {
+      return tl::unexpected(Error{place + ".rules", "a plan is judged without rules",
+                                  "say \"plan\": \"before\" or \"after\""});
+    }
+    if (each.plan == PlanSide::after && !scenario.plan_after) {
+      return tl::unexpected(Error{place + ".plan", "there is no plan_after", "add it"});
+    }
+  }
+  return {};
+}
+
+// A case is a launch of an engine or a plan, never both.
+Result<void> read_subject(const JsonField& root, Scenario& out) {
+  const auto& object = root.value();
+  if (!object.contains("plan")) {
+    if (object.contains("plan_after")) {
+      return tl::unexpected(Error{json_path(root.path(), "plan_after"), "stands without \"plan\"",
+                                  "name the plan before the fix \"plan\""});
+    }
+    return ObjectReader(root, kFields)
+        .required("engine", out.engine)
+        .required("launch", out.launch)
+        .optional("gpu", out.gpu)
+        .require(find_engine(out.engine) != nullptr, "names an engine that is not modelled",
+                 "known: sglang")
+        .done();
+  }
+  for (const std::string_view name : {"engine", "launch", "gpu", "model_config"}) {
+    if (!object.contains(name)) continue;
+    return tl::unexpected(Error{json_path(root.path(), name), "has no meaning beside a plan",
+                                "leave it out; a plan names its own engine"});
+  }
+  return read_plan_field(root, "plan", out.plan).and_then([&] {
+    return read_plan_field(root, "plan_after", out.plan_after);
+  });
 }
 
 Result<void> read_class(const JsonField& root, std::string& out) {
@@ -314,6 +382,9 @@ void write_value(JsonWriter& out, const WitnessPattern& value) {
   write_optional(out, "op", value.op);
   write_optional(out, "group", value.group);
   write_optional(out, "group_size", value.group_size);
+  write_optional(out, "event", value.event);
+  write_optional(out, "buffer", value.buffer);
+  write_optional(out, "key", value.key);
   out.end_object();
 }
 
@@ -332,7 +403,10 @@ void write_value(JsonWriter& out, const RefusedPattern& value) {
 }
 
 void write_expectation(JsonWriter& out, const Expectation& e) {
-  out.begin_object().field("rules", e.rules).field("verdict", name_of(e.verdict));
+  out.begin_object();
+  if (!e.rules.empty()) out.field("rules", e.rules);
+  write_optional(out, "plan", e.plan);
+  out.field("verdict", name_of(e.verdict));
   write_optional(out, "law", e.law);
   write_optional(out, "law_verdict", e.law_verdict);
   write_optional(out, "known", e.known);
@@ -371,7 +445,19 @@ void write_machine(JsonWriter& out, const Scenario& scenario) {
   if (scenario.model_config) out.key("model_config").raw(scenario.model_config->dump());
 }
 
+void write_launch(JsonWriter& out, const Scenario& scenario) {
+  out.field("engine", scenario.engine).key("launch");
+  if (const auto* text = std::get_if<std::string>(&scenario.launch)) {
+    out.value(*text);
+  } else {
+    out.array(std::get<std::vector<std::string>>(scenario.launch));
+  }
+  write_machine(out, scenario);
+}
+
 }  // namespace
+
+std::string_view name_of(PlanSide side) { return side == PlanSide::before ? "before" : "after"; }
 
 std::span<const std::string_view> defect_classes() { return kClasses; }
 
@@ -383,8 +469,8 @@ bool operator==(const Scenario& a, const Scenario& b) {
   };
   return a.id == b.id && a.title == b.title && a.source == b.source &&
          a.defect_class == b.defect_class && a.engine == b.engine && a.launch == b.launch &&
-         gpu(a) == gpu(b) && a.model_config == b.model_config && a.expect == b.expect &&
-         a.hardware == b.hardware;
+         a.plan == b.plan && a.plan_after == b.plan_after && gpu(a) == gpu(b) &&
+         a.model_config == b.model_config && a.expect == b.expect && a.hardware == b.hardware;
 }
 
 Result<Scenario> read_scenario(std::string_view json_text) {
@@ -393,22 +479,18 @@ Result<Scenario> read_scenario(std::string_view json_text) {
   const JsonField root(*document);
   if (auto head = read_head(root); !head) return tl::unexpected(std::move(head.error()));
   Scenario out;
-  auto fields = ObjectReader(root, {"schema", "id", "title", "source", "class", "engine", "launch",
-                                    "gpu", "model_config", "expect", "hardware"})
+  auto fields = ObjectReader(root, kFields)
                     .required("id", out.id)
                     .required("title", out.title)
                     .required("source", out.source)
-                    .required("engine", out.engine)
-                    .required("launch", out.launch)
-                    .optional("gpu", out.gpu)
                     .optional("hardware", out.hardware)
-                    .require(find_engine(out.engine) != nullptr,
-                             "names an engine that is not modelled", "known: sglang")
                     .done();
   if (!fields) return tl::unexpected(std::move(fields.error()));
   auto rest = read_class(root, out.defect_class)
+                  .and_then([&] { return read_subject(root, out); })
                   .and_then([&] { return read_model(root, out.model_config); })
-                  .and_then([&] { return read_expectations(root, out.expect); });
+                  .and_then([&] { return read_expectations(root, out.expect); })
+                  .and_then([&] { return subjects_fit(root, out); });
   if (!rest) return tl::unexpected(std::move(rest.error()));
   return out;
 }
@@ -418,13 +500,13 @@ std::string write_scenario(const Scenario& scenario) {
   out.begin_object().field("schema", std::int64_t{1}).field("id", scenario.id);
   out.field("title", scenario.title);
   write_source(out, scenario.source);
-  out.field("class", scenario.defect_class).field("engine", scenario.engine).key("launch");
-  if (const auto* text = std::get_if<std::string>(&scenario.launch)) {
-    out.value(*text);
+  out.field("class", scenario.defect_class);
+  if (scenario.plan) {
+    out.key("plan").raw(scenario.plan->dump());
+    if (scenario.plan_after) out.key("plan_after").raw(scenario.plan_after->dump());
   } else {
-    out.array(std::get<std::vector<std::string>>(scenario.launch));
+    write_launch(out, scenario);
   }
-  write_machine(out, scenario);
   if (scenario.hardware) out.field("hardware", true);
   out.key("expect").begin_array();
   for (const Expectation& each : scenario.expect) write_expectation(out, each);

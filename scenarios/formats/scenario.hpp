@@ -1,5 +1,6 @@
 // A scenario file: one launch, and what must be said of it under one or several points in the
-// engine's history. schemas/scenario.schema.json states the format; README.md teaches it.
+// engine's history; or one plan, as it was before a fix and after it. schemas/scenario.schema.json
+// states the format; README.md teaches it.
 //
 //   auto scenario = read_scenario(text);   // Result<Scenario>, errors carry the field's path
 //   write_scenario(*scenario)              // reads back equal
@@ -46,6 +47,9 @@ struct WitnessPattern {
   std::optional<std::string> op;
   std::optional<std::string> group;
   std::optional<std::int64_t> group_size;
+  std::optional<std::string> event;
+  std::optional<std::string> buffer;
+  std::optional<std::string> key;
 
   friend bool operator==(const WitnessPattern&, const WitnessPattern&) = default;
 };
@@ -65,9 +69,14 @@ struct RefusedPattern {
   friend bool operator==(const RefusedPattern&, const RefusedPattern&) = default;
 };
 
-// What must be said under one rules label. Everything that is set must hold.
+// Which plan of a scenario an expectation is about.
+enum class PlanSide : std::uint8_t { before, after };
+[[nodiscard]] std::string_view name_of(PlanSide side);
+
+// What must be said under one rules label, or of one plan. Everything that is set must hold.
 struct Expectation {
-  std::string rules;
+  std::string rules;             // of a launch
+  std::optional<PlanSide> plan;  // of a plan; not set: before
   Verdict verdict = Verdict::pass;
 
   // One law's finding. `law_verdict` where it is not that of the whole check.
@@ -95,9 +104,11 @@ struct Scenario {
   std::string id;
   std::string title;
   ScenarioSource source;
-  std::string defect_class;  // one of defect_classes()
-  std::string engine;
-  LaunchSource launch;
+  std::string defect_class;            // one of defect_classes()
+  std::string engine;                  // empty where the case is a plan
+  LaunchSource launch;                 // the same
+  std::optional<nlohmann::json> plan;  // a plan file, as it stood in the scenario
+  std::optional<nlohmann::json> plan_after;
   std::optional<Gpu> gpu;
   std::optional<nlohmann::json> model_config;  // a HuggingFace config.json, as it stood in the file
   std::vector<Expectation> expect;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "scenarios/formats/junit.hpp"
+#include "scenarios/formats/write_file.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/temporary_folder.hpp"
 

@@ -1,0 +1,292 @@
+#include "sim/lowering.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace capsize {
+namespace {
+
+PlanOpKind kind_of(OpKind kind) {
+  switch (kind) {
+    case OpKind::attention: return PlanOpKind::attention;
+    case OpKind::mlp:
+    case OpKind::moe: return PlanOpKind::matmul;
+    case OpKind::local: return PlanOpKind::kernel;
+    case OpKind::add_norm: return PlanOpKind::add;
+    case OpKind::reduce_scatter: return PlanOpKind::reduce_scatter;
+    case OpKind::all_gather:
+    case OpKind::all_gather_padded: return PlanOpKind::all_gather;
+    case OpKind::sum_into_buffer:
+    case OpKind::all_reduce: return PlanOpKind::all_reduce;
+    case OpKind::slice:
+    case OpKind::take_own: return PlanOpKind::slice;
+    case OpKind::restart_residual: return PlanOpKind::copy;
+  }
+  return PlanOpKind::kernel;
+}
+
+// Attention and the matrix products name a group for their weights; only these run over it.
+bool runs_over_group(PlanOpKind kind) { return is_collective(kind) || kind == PlanOpKind::slice; }
+
+std::vector<std::vector<std::int32_t>> members_of(const GroupFamily& family) {
+  std::vector<std::vector<std::int32_t>> out;
+  for (const GroupShape& shape : family.groups) {
+    std::vector<std::int32_t>& members = out.emplace_back();
+    for (std::int64_t i = 0; i < shape.size; ++i) {
+      members.push_back(static_cast<std::int32_t>(shape.rank(i)));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+StepLowering::StepLowering(const SymbolicStep& step, Lifecycle& plan) : step_(step), plan_(plan) {
+  groups_.resize(step_.topology->families.size());
+  (void)walk(step_, &trace_);
+  add_ops();
+  exprs_.reserve(static_cast<std::size_t>(plan_.world) * distinct_.size());
+  for (std::int64_t rank = 0; rank < plan_.world; ++rank) {
+    for (const RankRows& rows : distinct_) {
+      exprs_.push_back(rows_of(step_.exprs, *step_.topology, rows, rank));
+    }
+  }
+  index_groups(plan_);
+}
+
+void StepLowering::add_ops() {
+  std::int32_t block = -1;
+  for (const OpTrace& trace : trace_) {
+    const LayerBlock& layers = step_.blocks[static_cast<std::size_t>(trace.block)];
+    if (trace.block != block) {
+      block = trace.block;
+      blocks_.push_back(
+          {static_cast<std::int32_t>(ops_.size()), 0, layers.repeat, layers.first_layer});
+      // A block is repeated: what it begins with comes from more than one place.
+      hidden_ = layers.enters_with ? -1 : static_cast<std::int32_t>(ops_.size()) - 1;
+      residual_ = -1;
+    }
+    add_op(trace);
+    blocks_.back().count = static_cast<std::int32_t>(ops_.size()) - blocks_.back().first_op;
+  }
+  std::erase_if(blocks_, [](const OpBlock& each) { return each.count == 0; });
+}
+
+void StepLowering::add_op(const OpTrace& trace) {
+  const Op& op =
+      step_.blocks[static_cast<std::size_t>(trace.block)].ops[static_cast<std::size_t>(trace.op)];
+  const PlanOpKind kind = kind_of(op.kind);
+  if (op.kind == OpKind::sum_into_buffer) return add_sum_into_buffer(trace, op);
+  if (runs_over_group(kind) && step_.topology->size_of(op.group) <= 1) return;
+  push(trace, op, kind);
+}
+
+// Each rank writes its rows at their place into a buffer of zeros: an unreduced sum of all rows.
+void StepLowering::add_sum_into_buffer(const OpTrace& trace, const Op& op) {
+  OpTrace placed = trace;
+  placed.out.layout = {};
+  placed.out.layout.push({LayoutKind::partial, op.group});
+  Op copy = op;
+  copy.group = {};
+  push(placed, copy, PlanOpKind::copy);
+  OpTrace summed = trace;
+  summed.in = placed.out;
+  push(summed, op, PlanOpKind::all_reduce);
+}
+
+void StepLowering::push(const OpTrace& trace, const Op& op, PlanOpKind kind) {
+  Lowered lowered;
+  lowered.op.kind = kind;
+  lowered.op.rule = op.rule;
+  if (runs_over_group(kind)) {
+    lowered.op.group = group_of(op.group);
+    if (is_collective(kind)) {
+      lowered.captured_as = step_.topology->family(op.group).transport_captured;
+    }
+  }
+  read(lowered, trace.in);
+  if (op.kind == OpKind::add_norm) read(lowered, trace.residual);
+  write(lowered, trace.out);
+  lowered.padded = op.kind == OpKind::all_gather_padded;
+  link(lowered, op);
+  ops_.push_back(std::move(lowered));
+}
+
+void StepLowering::read(Lowered& lowered, const TravellingTensor& tensor) {
+  lowered.op.in.push_back(layout_of(tensor.layout));
+  lowered.rows_in.push_back(place_of(tensor.rows));
+}
+
+void StepLowering::write(Lowered& lowered, const TravellingTensor& tensor) {
+  lowered.op.out = layout_of(tensor.layout);
+  lowered.rows_out = place_of(tensor.rows);
+}
+
+// Says where operands come from, if not from the operation before; and who made what is left.
+void StepLowering::link(Lowered& lowered, const Op& op) {
+  const auto here = static_cast<std::int32_t>(ops_.size());
+  const bool sum = op.kind == OpKind::add_norm;
+  const std::int32_t read = op.slot == Slot::residual ? residual_ : hidden_;
+  if (sum && hidden_ >= 0 && residual_ >= 0) {
+    lowered.op.from = std::vector{hidden_, residual_};
+  } else if (read != here - 1) {
+    lowered.op.from = read < 0 ? std::vector<std::int32_t>{} : std::vector{read};
+  }
+  if (lowered.op.from) {
+    for (const std::int32_t each : *lowered.op.from) {
+      PlanOp& producer = ops_[static_cast<std::size_t>(each)].op;
+      producer.id = std::string(name_of(producer.kind)) + "_" + std::to_string(each);
+    }
+  }
+  const bool residual_only = op.slot == Slot::residual || op.kind == OpKind::restart_residual;
+  if (!residual_only) hidden_ = here;
+  if (residual_only || sum) residual_ = here;
+}
+
+std::int32_t StepLowering::place_of(const RankRows& rows) {
+  const auto at = std::ranges::find(distinct_, rows);
+  const auto place = static_cast<std::int32_t>(at - distinct_.begin());
+  if (at == distinct_.end()) distinct_.push_back(rows);
+  return place;
+}
+
+GroupId StepLowering::group_of(GroupId id) {
+  GroupId& known = groups_[static_cast<std::size_t>(id.index)];
+  if (known.valid()) return known;
+  const GroupFamily& family = step_.topology->family(id);
+  if (const auto there = plan_.find_group(family.name)) return known = *there;
+  plan_.families.push_back({.name = family.name, .groups = members_of(family)});
+  return known = GroupId{static_cast<std::int8_t>(plan_.families.size() - 1)};
+}
+
+Layout StepLowering::layout_of(const Layout& layout) {
+  Layout out;
+  for (std::uint8_t i = 0; i < layout.depth; ++i) {
+    const LayoutPart part = layout.parts.at(i);
+    if (step_.topology->size_of(part.axis) > 1) out.push({part.kind, group_of(part.axis)});
+  }
+  return out;
+}
+
+std::int64_t StepLowering::rows_at(std::int32_t place, std::int64_t rank) const {
+  const std::size_t at =
+      static_cast<std::size_t>(rank) * distinct_.size() + static_cast<std::size_t>(place);
+  return values_[static_cast<std::size_t>(exprs_[at].index)];
+}
+
+std::vector<std::int64_t> StepLowering::sizes_of(const Lowered& lowered, std::int64_t rank) const {
+  const PlanGroups& family = plan_.family(lowered.op.group);
+  const auto group = static_cast<std::size_t>(family.group_of[static_cast<std::size_t>(rank)]);
+  std::vector<std::int64_t> out;
+  for (const std::int32_t member : family.groups[group]) {
+    out.push_back(rows_at(lowered.rows_in.front(), member));
+  }
+  return out;
+}
+
+// Everything that tells the programs of two ranks apart.
+std::vector<std::int64_t> StepLowering::signature_of(std::int64_t rank) const {
+  std::vector<std::int64_t> out;
+  for (std::size_t i = 0; i < distinct_.size(); ++i) {
+    out.push_back(rows_at(static_cast<std::int32_t>(i), rank));
+  }
+  for (const Lowered& each : ops_) {
+    if (!each.padded) continue;
+    const auto sizes = sizes_of(each, rank);
+    out.insert(out.end(), sizes.begin(), sizes.end());
+  }
+  return out;
+}
+
+std::vector<Program> StepLowering::programs_at(std::int64_t n, bool group_capture) {
+  step_.exprs.values_at(n, values_);
+  std::vector<Program> out;
+  std::vector<std::vector<std::int64_t>> signatures;
+  std::size_t last = 0;
+  for (std::int64_t rank = 0; rank < plan_.world; ++rank) {
+    std::vector<std::int64_t> signature = signature_of(rank);
+    // Neighbours mostly do the same.
+    std::size_t at = last < signatures.size() && signatures[last] == signature
+                         ? last
+                         : static_cast<std::size_t>(std::ranges::find(signatures, signature) -
+                                                    signatures.begin());
+    if (at == signatures.size()) {
+      signatures.push_back(std::move(signature));
+      out.push_back(program_of(rank, group_capture));
+    }
+    out[at].ranks.append({rank, rank});
+    last = at;
+  }
+  return out;
+}
+
+Program StepLowering::program_of(std::int64_t rank, bool group_capture) const {
+  Program program;
+  program.blocks = blocks_;
+  program.ops.reserve(ops_.size());
+  for (const Lowered& lowered : ops_) {
+    PlanOp& op = program.ops.emplace_back(lowered.op);
+    for (const std::int32_t place : lowered.rows_in) op.rows_in.push_back(rows_at(place, rank));
+    op.rows_out = rows_at(lowered.rows_out, rank);
+    if (lowered.padded) op.sizes = sizes_of(lowered, rank);
+    if (group_capture && lowered.captured_as != Transport::checked) {
+      op.transport = lowered.captured_as;
+    }
+  }
+  return program;
+}
+
+namespace {
+
+PlanCapture capture_of(const CapturePath& path) {
+  PlanCapture out{.path = std::string(path.name), .unit = path.unit, .kept = path.kept};
+  out.mode = path.backend == "piecewise" ? GraphMode::piecewise : GraphMode::graph;
+  for (const NamedSize& named : path.named) out.named.push_back(named.size);
+  if (path.width.value != 1) out.width = path.width.value;
+  return out;
+}
+
+// Says of a program which size it runs at.
+void name_size(Program& program, const CapturePath& path, std::int64_t size, GraphMode mode) {
+  program.bucket = path.tokens_of(size).value;
+  if (path.unit == Unit::requests) {
+    program.padded_requests = size;
+    program.width = path.width.value;
+  }
+  program.mode = mode;
+  if (mode == GraphMode::eager) return;
+  const char* unit = path.unit == Unit::tokens ? "tokens" : "requests";
+  program.key = GraphKey{{unit, std::to_string(size)}};
+}
+
+}  // namespace
+
+Lifecycle lower(const Deployment& deployment, const CapturePlan& captures,
+                const StartUp& start_up) {
+  Lifecycle plan{.engine = std::string(deployment.engine), .world = deployment.topology->world};
+  std::map<const DerivedStep*, StepLowering> steps;
+  for (const CapturePath& path : captures.paths) {
+    if (!path.enabled || !path.undecided.empty() || path.step == nullptr) continue;
+    plan.captures.push_back(capture_of(path));
+    if (!steps.contains(path.step.get())) {
+      steps.try_emplace(path.step.get(), path.step->plan, plan);
+    }
+  }
+  plan.events.reserve(start_up.events.size());
+  for (const StartUpEvent& event : start_up.events) {
+    const CapturePath& path = captures.paths[event.path];
+    const auto step = steps.find(path.step.get());
+    if (step == steps.end() || event.size < 1) continue;
+    const bool capture = event.kind == StartUpKind::capture;
+    PlanEvent& out = plan.events.emplace_back();
+    out.kind = capture ? PlanEventKind::capture : PlanEventKind::warm_up;
+    out.path = path.name;
+    out.tokens = path.tokens_of(event.size).value;
+    out.programs = step->second.programs_at(event.size, event.group_capture);
+    const GraphMode mode = capture ? *capture_of(path).mode : GraphMode::eager;
+    for (Program& program : out.programs) name_size(program, path, event.size, mode);
+  }
+  return plan;
+}
+
+}  // namespace capsize
