@@ -297,7 +297,7 @@ std::optional<std::int64_t> Check::first_unregistered(const EventRun& event, con
   std::optional<std::int64_t> first;
   running.ranks.for_each([&](std::int64_t rank) {
     const std::int32_t group = groups.group_of[static_cast<std::size_t>(rank)];
-    if (first || group < 0 || met[static_cast<std::size_t>(group)]) return;
+    if (group < 0 || met[static_cast<std::size_t>(group)]) return;
     met[static_cast<std::size_t>(group)] = true;
     const auto& members = groups.groups[static_cast<std::size_t>(group)];
     if (members.size() < 2) return;
