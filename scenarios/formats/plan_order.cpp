@@ -1,6 +1,7 @@
 // What only the events of a plan together show: captures that run at once on one rank, and a
 // buffer that is freed twice.
 #include <algorithm>
+#include <map>
 
 #include "scenarios/formats/plan_reading.hpp"
 
@@ -35,6 +36,42 @@ RankSet set_of(std::vector<RankRange> ranges) {
   }
   return out;
 }
+
+// The ranks that hold a buffer, as ranges that do not touch one another's ranks. Adding and taking
+// away cost as much as the ranges that they meet, however many there are.
+class Holders {
+ public:
+  void add(const RankSet& ranks) {
+    for (const RankRange& range : ranks.ranges()) {
+      take_range(range);
+      ranges_.emplace(range.first, range.last);
+    }
+  }
+
+  // Whether any of these ranks was among them.
+  bool take(const RankSet& ranks) {
+    bool any = false;
+    for (const RankRange& range : ranks.ranges()) any = take_range(range) || any;
+    return any;
+  }
+
+ private:
+  bool take_range(const RankRange& range) {
+    bool any = false;
+    auto at = ranges_.upper_bound(range.first);
+    if (at != ranges_.begin() && std::prev(at)->second >= range.first) --at;
+    while (at != ranges_.end() && at->first <= range.last) {
+      const auto [first, last] = *at;
+      at = ranges_.erase(at);
+      if (first < range.first) ranges_.emplace(first, range.first - 1);
+      if (last > range.last) ranges_.emplace(range.last + 1, last);
+      any = true;
+    }
+    return any;
+  }
+
+  std::map<std::int64_t, std::int64_t> ranges_;  // the last rank by the first
+};
 
 // For every event, the last event of each stream that is sure to have ended before it begins.
 // Events without a stream wait for all before them, and all behind wait for them.
@@ -143,21 +180,17 @@ Result<void> check_frees(const Lifecycle& plan, const JsonField& events) {
       }
     }
   }
-  std::vector<RankSet> live(plan.buffers.size());
+  std::vector<Holders> holders(plan.buffers.size());
   for (std::size_t i = 0; i < plan.events.size(); ++i) {
     const PlanEvent& event = plan.events[i];
     if (event.buffer < 0 || !followed[static_cast<std::size_t>(event.buffer)]) continue;
     const PlanBuffer& buffer = plan.buffers[static_cast<std::size_t>(event.buffer)];
-    RankSet& held = live[static_cast<std::size_t>(event.buffer)];
     RankSet ranks = event.ranks.empty() ? buffer.owner : event.ranks;
     if (ranks.empty()) ranks = RankSet(0, plan.world - 1);
+    Holders& held = holders[static_cast<std::size_t>(event.buffer)];
     if (event.kind == PlanEventKind::allocate) {
-      std::vector<RankRange> both = held.ranges();
-      both.insert(both.end(), ranks.ranges().begin(), ranks.ranges().end());
-      held = set_of(std::move(both));
-    } else if (meet(held, ranks)) {
-      held = without(held, ranks);
-    } else {
+      held.add(ranks);
+    } else if (!held.take(ranks)) {
       return fail(Error{json_path(json_path(events.path(), i), "buffer"),
                         "frees " + buffer.name + ", which is not allocated at this time",
                         "allocate it before, or leave this event out"});

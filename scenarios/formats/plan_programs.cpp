@@ -277,18 +277,18 @@ Result<void> ProgramReader::name_op(const JsonField& field, const PlanOp& op) {
 Result<void> ProgramReader::check_op(const JsonField& field, const PlanOp& op) {
   const std::string kind(name_of(op.kind));
   if (is_collective(op.kind) && !op.group.valid()) {
-    return fail(Error{json_path(field.path(), "group"), "is missing: a " + kind + " needs a group",
+    return fail(Error{json_path(field.path(), "group"), "is missing: " + kind + " needs a group",
                       "name the group whose ranks take part"});
   }
   if (is_point_to_point(op.kind) != op.peer.has_value()) {
-    return fail(Error{json_path(field.path(), "peer"),
-                      op.peer ? "a " + kind + " has no peer"
-                              : "is missing: a " + kind + " needs the rank it reaches",
-                      "only send and recv have one"});
+    return fail(Error{
+        json_path(field.path(), "peer"),
+        op.peer ? kind + " has no peer" : "is missing: " + kind + " needs the rank it reaches",
+        "only send and recv have one"});
   }
   const bool holds_buffer = op.kind == PlanOpKind::allocate || op.kind == PlanOpKind::free;
   if (op.buffer >= 0 && !holds_buffer) {
-    return fail(Error{json_path(field.path(), "buffer"), "a " + kind + " has no buffer of its own",
+    return fail(Error{json_path(field.path(), "buffer"), kind + " has no buffer of its own",
                       "state what it reads and writes in \"reads\" and \"writes\""});
   }
   if (!op.in.empty() && !op.rows_in.empty() && op.in.size() != op.rows_in.size()) {
