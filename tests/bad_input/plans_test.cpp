@@ -53,6 +53,12 @@ std::string nested(std::size_t levels) {
   return std::string(levels, '[') + std::string(levels, ']');
 }
 
+std::string first_elements(std::size_t levels) {
+  std::string path;
+  for (std::size_t i = 0; i < levels; ++i) path += "[0]";
+  return path;
+}
+
 struct Row {
   std::string name;
   std::string text;
@@ -77,14 +83,7 @@ std::vector<Row> documents() {
       {"NulByte", R"({"schema": 1, "world": 1})" + std::string(1, '\0'), "line 1, column 26",
        "NUL"},
       {"DeepNesting", R"({"schema": 1, "world": 1, "events": )" + nested(100000) + "}",
-       "$.events" +
-           [] {
-             std::string path;
-             for (int i = 0; i < 62; ++i) path += "[0]";
-             return path;
-           }() +
-           "[0], line 1, column 100",
-       "nested deeper"},
+       "$.events" + first_elements(63) + ", line 1, column 100", "nested deeper"},
       {"DuplicateKey", R"({"schema": 1, "world": 1, "world": 1})", "$.world, line 1, column 33",
        "duplicate key"},
       {"DuplicateGroup", R"({"groups": {"tp": [], "tp": []}})", "$.groups.tp, line 1, column 26",
