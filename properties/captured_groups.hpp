@@ -1,0 +1,148 @@
+// Which groups the captured operations of an event use, what each class issues over one of them,
+// and how to tell it. The laws about graphs that ranks must share are judged over these groups:
+// what nobody captured may differ from rank to rank.
+//
+//   CapturedGroups captured(timeline);
+//   for (const EventRun& event : timeline.events()) {
+//     captured.read(event);
+//     captured.for_each_meeting([&](GroupId family, const Meeting& meeting) { ... });
+//   }
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "properties/plan_report.hpp"
+#include "sim/timeline.hpp"
+
+namespace capsize {
+
+// Whether the ranks of a group meet in this operation: a collective, a send or a receive.
+[[nodiscard]] bool communicates(const PlanOp& op);
+
+class CapturedGroups {
+ public:
+  explicit CapturedGroups(const Timeline& timeline) : timeline_(&timeline) {}
+
+  // Reads what the classes of an event run; the answers below are about this event.
+  void read(const EventRun& event);
+
+  [[nodiscard]] const std::vector<GroupId>& families() const { return families_; }
+  // Whether a class (a place in EventRun::runnings) captures or replays an operation over a family.
+  [[nodiscard]] bool uses(std::int32_t running, GroupId family) const {
+    return running >= 0 &&
+           classes_[static_cast<std::size_t>(running)].test(static_cast<std::size_t>(family.index));
+  }
+  // Calls `visit(family, meeting)` for every meeting of more than one rank with a class that uses
+  // the family in a captured operation.
+  template <class Visit>
+  void for_each_meeting(const Visit& visit) const {
+    for (const GroupId family : families_) {
+      for (const Meeting& meeting : timeline_->meetings(*event_, family)) {
+        if (meeting.size > 1 && in_use(family, meeting)) visit(family, meeting);
+      }
+    }
+  }
+  // For every group of a family: whether a rank of it captures or replays an operation over it.
+  [[nodiscard]] std::vector<bool> groups_in_use(GroupId family) const;
+
+ private:
+  [[nodiscard]] bool in_use(GroupId family, const Meeting& meeting) const;
+
+  const Timeline* timeline_;
+  const EventRun* event_ = nullptr;
+  std::vector<GroupId> families_;
+  std::vector<std::bitset<128>> classes_;  // the families of each class; a GroupId has 7 bits
+};
+
+// The operations of a class over one family in the order in which it issues them, layers and
+// repeats included. Those that `keep` leaves out are passed over.
+class GroupSequence {
+ public:
+  using Keep = bool (*)(const RunOp&);
+  GroupSequence(const Running& running, GroupId family, Keep keep)
+      : running_(&running), family_(family), keep_(keep) {}
+
+  // The next operation; null behind the last.
+  [[nodiscard]] const RunOp* next();
+
+ private:
+  struct Loop {
+    std::int64_t round = 0;
+    std::int32_t at = 0;  // within the round
+    bool found = false;   // whether the round gave anything: if not, no other will
+  };
+  // Begins another round, or ends the loop.
+  [[nodiscard]] static bool again(Loop& loop, std::int64_t repeat);
+  [[nodiscard]] const RunOp* next_in(const RunBlock& block);
+  [[nodiscard]] const RunOp* next_in(const RunPart& part);
+
+  const Running* running_;
+  GroupId family_;
+  Keep keep_;
+  std::size_t part_ = 0;
+  Loop blocks_;
+  Loop ops_;
+};
+
+// So many operations of two sequences are compared: the layers of any model, and a bound where a
+// plan repeats a layer without end.
+inline constexpr std::int64_t kComparedOps = 65536;
+
+// The first captured operation of a class over a family; null where it has none.
+[[nodiscard]] const RunOp* first_captured(const Running& running, GroupId family);
+// The first operation of a class over a family, captured or not.
+[[nodiscard]] const RunOp* first_over(const Running& running, GroupId family);
+
+// Calls `visit(departing, norm)` for every class of a meeting that is not as the norm. `same` may
+// have gaps (what is not said is like everything): where nobody departs from the norm, the first
+// two classes that differ are told.
+template <class Same, class Visit>
+void for_each_departing(const EventRun& event, const Meeting& meeting, const Same& same,
+                        const Visit& visit) {
+  if (meeting.classes.size() < 2) return;
+  MeetingClass norm;
+  const auto departed = departing(event, meeting, norm, same);
+  for (const MeetingClass& each : departed) visit(each, norm);
+  if (!departed.empty()) return;
+  for (std::size_t b = 1; b < meeting.classes.size(); ++b) {
+    for (std::size_t a = 0; a < b; ++a) {
+      if (same(meeting.classes[a].running, meeting.classes[b].running)) continue;
+      visit(meeting.classes[b], meeting.classes[a]);
+      return;
+    }
+  }
+}
+
+// The classes of a meeting that run something and that `keep` lets through.
+template <class Keep>
+[[nodiscard]] Meeting classes_where(const EventRun& event, const Meeting& meeting,
+                                    const Keep& keep) {
+  Meeting out{.group = meeting.group, .size = meeting.size};
+  for (const MeetingClass& each : meeting.classes) {
+    if (each.running < 0) continue;
+    if (keep(event.runnings[static_cast<std::size_t>(each.running)])) out.classes.push_back(each);
+  }
+  return out;
+}
+
+// One class of a meeting, in words.
+struct ToldClass {
+  RankSet ranks;                                                // those in the meeting's group
+  [[nodiscard]] std::string does(std::string_view verb) const;  // "rank 1 runs", "ranks 0-3 run"
+};
+[[nodiscard]] ToldClass told(const Timeline& timeline, const EventRun& event, GroupId family,
+                             const Meeting& meeting, const MeetingClass& which);
+// "rank 1 runs eagerly", "ranks 0-3 replay a graph".
+[[nodiscard]] std::string mode_text(const EventRun& event, const ToldClass& who, GraphMode mode);
+
+// A breach between two classes that meet: the rank that departs and the group, and the operation
+// that the two meet in (none: not known).
+[[nodiscard]] Breach breach_between(const EventRun& event, GroupId family, const Meeting& meeting,
+                                    const MeetingClass& departs, const MeetingClass& norm,
+                                    const RunOp* op);
+
+}  // namespace capsize
