@@ -54,51 +54,6 @@ std::vector<bool> CapturedGroups::groups_in_use(GroupId family) const {
   return out;
 }
 
-bool GroupSequence::again(Loop& loop, std::int64_t repeat) {
-  if (loop.found && loop.round + 1 < repeat) {
-    loop = {.round = loop.round + 1};
-    return true;
-  }
-  loop = {};
-  return false;
-}
-
-const RunOp* GroupSequence::next_in(const RunBlock& block) {
-  if (block.repeat < 1) return nullptr;
-  do {
-    while (ops_.at < block.count) {
-      const RunOp& each = running_->ops[static_cast<std::size_t>(block.first + ops_.at++)];
-      if (each.op->group != family_ || !communicates(*each.op) || !keep_(each)) continue;
-      ops_.found = true;
-      return &each;
-    }
-  } while (again(ops_, block.repeat));
-  return nullptr;
-}
-
-const RunOp* GroupSequence::next_in(const RunPart& part) {
-  if (part.repeat < 1) return nullptr;
-  do {
-    while (blocks_.at < part.blocks) {
-      const auto block = static_cast<std::size_t>(part.first_block + blocks_.at);
-      if (const RunOp* op = next_in(running_->blocks[block])) {
-        blocks_.found = true;
-        return op;
-      }
-      ++blocks_.at;
-    }
-  } while (again(blocks_, part.repeat));
-  return nullptr;
-}
-
-const RunOp* GroupSequence::next() {
-  while (part_ < running_->parts.size()) {
-    if (const RunOp* op = next_in(running_->parts[part_])) return op;
-    ++part_;
-  }
-  return nullptr;
-}
-
 const RunOp* first_captured(const Running& running, GroupId family) {
   return first_of(running, family, true);
 }

@@ -1,6 +1,6 @@
-// Which groups the captured operations of an event use, what each class issues over one of them,
-// and how to tell it. The laws about graphs that ranks must share are judged over these groups:
-// what nobody captured may differ from rank to rank.
+// Which groups the captured operations of an event use, and how to tell what classes do there. The
+// laws about graphs that ranks must share are judged over these groups: what nobody captured may
+// differ from rank to rank.
 //
 //   CapturedGroups captured(timeline);
 //   for (const EventRun& event : timeline.events()) {
@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "properties/op_sequence.hpp"
 #include "properties/plan_report.hpp"
 #include "sim/timeline.hpp"
 
@@ -58,39 +59,13 @@ class CapturedGroups {
   std::vector<std::bitset<128>> classes_;  // the families of each class; a GroupId has 7 bits
 };
 
-// The operations of a class over one family in the order in which it issues them, layers and
-// repeats included. Those that `keep` leaves out are passed over.
-class GroupSequence {
- public:
-  using Keep = bool (*)(const RunOp&);
-  GroupSequence(const Running& running, GroupId family, Keep keep)
-      : running_(&running), family_(family), keep_(keep) {}
+// Lets through the operations over one family in which ranks meet.
+[[nodiscard]] inline auto meeting_over(GroupId family) {
+  return [family](const RunOp& run) { return run.op->group == family && communicates(*run.op); };
+}
 
-  // The next operation; null behind the last.
-  [[nodiscard]] const RunOp* next();
-
- private:
-  struct Loop {
-    std::int64_t round = 0;
-    std::int32_t at = 0;  // within the round
-    bool found = false;   // whether the round gave anything: if not, no other will
-  };
-  // Begins another round, or ends the loop.
-  [[nodiscard]] static bool again(Loop& loop, std::int64_t repeat);
-  [[nodiscard]] const RunOp* next_in(const RunBlock& block);
-  [[nodiscard]] const RunOp* next_in(const RunPart& part);
-
-  const Running* running_;
-  GroupId family_;
-  Keep keep_;
-  std::size_t part_ = 0;
-  Loop blocks_;
-  Loop ops_;
-};
-
-// So many operations of two sequences are compared: the layers of any model, and a bound where a
-// plan repeats a layer without end.
-inline constexpr std::int64_t kComparedOps = 65536;
+// The steps that a walk along two sequences may take: more than any model has layers.
+inline constexpr std::int64_t kWalkSteps = 65536;
 
 // The first captured operation of a class over a family; null where it has none.
 [[nodiscard]] const RunOp* first_captured(const Running& running, GroupId family);

@@ -14,8 +14,6 @@ const Running& at(const EventRun& event, std::int32_t running) {
   return event.runnings[static_cast<std::size_t>(running)];
 }
 
-bool any_op(const RunOp&) { return true; }
-
 // The first operation over a family, of those that both classes issue in the same order, that one
 // of them captures and the other does not: as each of them has it.
 struct Mismatch {
@@ -24,15 +22,14 @@ struct Mismatch {
 };
 Mismatch captured_on_one(const Running& a, const Running& b, GroupId family) {
   if (a.mode != b.mode) return {};
-  GroupSequence of_a(a, family, any_op);
-  GroupSequence of_b(b, family, any_op);
-  for (std::int64_t i = 0; i < kComparedOps; ++i) {
-    const RunOp* x = of_a.next();
-    const RunOp* y = of_b.next();
-    if (x == nullptr || y == nullptr || x->op->kind != y->op->kind) return {};
-    if (x->captured != y->captured) return {x, y};
-  }
-  return {};
+  const OpSequence of_a(a, meeting_over(family));
+  const OpSequence of_b(b, meeting_over(family));
+  Effort effort(kWalkSteps);
+  const Walk walk = walk_along(of_a, of_b, effort, [](const RunOp& x, const RunOp& y) {
+    return x.op->kind == y.op->kind && x.captured == y.captured;
+  });
+  if (walk.end != WalkEnd::stopped || walk.a->op->kind != walk.b->op->kind) return {};
+  return {walk.a, walk.b};
 }
 
 // Whether two classes are the same operation by operation, so that nothing need be unrolled.

@@ -55,15 +55,16 @@ bool fixed_rows(const PlanOp& a, const PlanOp& b) {
 // null where there is none. A graph that the plan does not hold issues nothing that is known: the
 // other class's operations decide.
 const RunOp* first_dependent(const Running& a, const Running& b, GroupId family) {
-  GroupSequence of_a(a, family, carries_rows);
-  GroupSequence of_b(b, family, carries_rows);
-  for (std::int64_t i = 0; i < kComparedOps; ++i) {
-    const RunOp* x = of_a.next();
-    const RunOp* y = of_b.next();
-    if (x == nullptr || y == nullptr) return x != nullptr ? x : y;
-    if (!fixed_rows(*x->op, *y->op)) return x;
-  }
-  return nullptr;
+  const auto of_family = [family](const RunOp& op) {
+    return op.op->group == family && carries_rows(op);
+  };
+  const OpSequence of_a(a, of_family);
+  const OpSequence of_b(b, of_family);
+  Effort effort(kWalkSteps);
+  const Walk walk = walk_along(
+      of_a, of_b, effort, [](const RunOp& x, const RunOp& y) { return fixed_rows(*x.op, *y.op); });
+  if (walk.end == WalkEnd::too_long) return nullptr;
+  return walk.a != nullptr ? walk.a : walk.b;
 }
 
 // Peers that read each other's memory, and exchanges of fixed geometry, go on with wrong places.

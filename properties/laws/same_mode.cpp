@@ -31,16 +31,12 @@ bool issue_alike(const PlanOp& a, const PlanOp& b) {
 
 // Whether two classes issue the same over a family, so that all of them come through.
 bool same_sequence_over(const Running& a, const Running& b, GroupId family) {
-  constexpr auto kAll = [](const RunOp&) { return true; };
-  GroupSequence of_a(a, family, kAll);
-  GroupSequence of_b(b, family, kAll);
-  for (std::int64_t i = 0; i < kComparedOps; ++i) {
-    const RunOp* x = of_a.next();
-    const RunOp* y = of_b.next();
-    if (x == nullptr || y == nullptr) return x == y && i > 0;
-    if (!issue_alike(*x->op, *y->op)) return false;
-  }
-  return true;
+  const OpSequence of_a(a, meeting_over(family));
+  const OpSequence of_b(b, meeting_over(family));
+  Effort effort(kWalkSteps);
+  const Walk walk = walk_along(
+      of_a, of_b, effort, [](const RunOp& x, const RunOp& y) { return issue_alike(*x.op, *y.op); });
+  return walk.end == WalkEnd::both_end && walk.position > 0;
 }
 
 struct Judge {

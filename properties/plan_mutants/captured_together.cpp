@@ -68,7 +68,7 @@ Lifecycle graphs_of_two_captures() { return fixed_rows(16); }
 Lifecycle graphs_of_one_capture() { return fixed_rows(8); }
 
 // An eager step goes on on one stream while a capture begins on another.
-Lifecycle pending(bool joined, std::optional<CaptureMode> mode) {
+Lifecycle pending(bool joined) {
   Lifecycle plan{.world = 2};
   const GroupId tp = add_group(plan, "tp", {{0, 1}});
   plan.events = {warm_up("decode", 8, {eager_program({0, 1}, 8, {all_reduce(tp, 8)})}),
@@ -77,13 +77,10 @@ Lifecycle pending(bool joined, std::optional<CaptureMode> mode) {
   plan.events[1].stream = 1;
   plan.events[2].stream = 0;
   if (joined) plan.events[2].after = {1};
-  plan.events[2].capture_mode = mode;
   return finish(plan);
 }
-Lifecycle work_is_pending() { return pending(false, {}); }
-Lifecycle work_has_ended() { return pending(true, {}); }
-Lifecycle pending_under_global() { return pending(false, CaptureMode::global); }
-Lifecycle pending_under_relaxed() { return pending(false, CaptureMode::relaxed); }
+Lifecycle work_is_pending() { return pending(false); }
+Lifecycle work_has_ended() { return pending(true); }
 
 }  // namespace
 }  // namespace captured_together_mutants
@@ -99,10 +96,10 @@ std::span<const PlanMutant> plan_mutants_captured_together() {
                  captured_on_both},
       PlanMutant{"graphs_of_two_captures", kLaw, "graphs come from one capture",
                  graphs_of_two_captures, graphs_of_one_capture},
+      // All of a group capture, and all of it run a collective: the ranks cannot but be the same.
       PlanMutant{"work_is_pending", kLaw, "no work is pending when a capture begins",
-                 work_is_pending, work_has_ended},
-      PlanMutant{"pending_under_global", kLaw, "capture modes that do not mind",
-                 pending_under_global, pending_under_relaxed},
+                 work_is_pending, work_has_ended, "capture_is_legal",
+                 "a peer's pending work is also a launch that nothing orders"},
   };
   return kMutants;
 }

@@ -32,6 +32,7 @@ Lifecycle buckets(std::int64_t odd, OpsOf ops, std::optional<Transport> transpor
   const GroupId ep = add_group(plan, "ep", {{0, 1}});
   plan.families[0].transport = transport;
   add_captures(plan, "decode", ep, ops, mode);
+  if (transport == Transport::peer) plan.events.push_back(register_groups({ep}));
   std::vector<Program> programs = {graph({0, 0}, 8), graph({1, 1}, odd)};
   for (Program& program : programs) program.mode = mode;
   plan.events.push_back(replay("decode", 5, std::move(programs)));
