@@ -213,13 +213,14 @@ Result<void> ProgramReader::read_ranges(const JsonField& field, std::vector<Buff
   return {};
 }
 
-// Which bytes of a buffer; the plain name of a buffer is all of it.
+// Which bytes of a buffer; the plain name of a buffer is all of it. An offset may lie before the
+// buffer: that is a defect for a law to tell.
 Result<void> ProgramReader::read_range(const JsonField& field, BufferRange& out) {
   if (field.value().is_string()) return store(read_buffer(reading_, field), out.buffer);
   return ObjectReader(field, {"buffer", "offset", "bytes"})
       .required("buffer",
                 [&](const JsonField& f) { return store(read_buffer(reading_, f), out.buffer); })
-      .optional("offset", count(out.offset))
+      .optional("offset", count(out.offset, -kCountMax))
       .optional("bytes", count(out.bytes, 0))
       .done();
 }

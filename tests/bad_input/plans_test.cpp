@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scenarios/formats/plan.hpp"
+#include "tests/bad_input/malformed.hpp"
 
 namespace capsize::bad_plans_test {
 namespace {
@@ -267,7 +268,7 @@ std::vector<Row> operations() {
        "3 sizes, but the group tp has 4 ranks"},
       {"UnknownBufferRead", with(kOps + "/2/reads/0/buffer", R"("kv")"),
        path + "[2].reads[0].buffer", "\"kv\", which does not exist"},
-      {"NegativeOffset", with(kOps + "/2/reads/0/offset", "-4"), path + "[2].reads[0].offset",
+      {"NegativeLength", with(kOps + "/2/reads/0/bytes", "-4"), path + "[2].reads[0].bytes",
        "-4 is out of range"},
       {"BufferOfANorm", with(kOps + "/1/ops/0/buffer", R"("ws")"), path + "[1].ops[0].buffer",
        "norm has no buffer"},
@@ -393,6 +394,59 @@ TEST(UnbrokenPlan, ToldInsideAnotherDocumentCarriesItsPath) {
   const auto read = read_plan(JsonField(outer["plan"], "$.plan"));
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().where, "$.plan.world");
+}
+
+// ---- through the program ------------------------------------------------------------------------
+
+using test::BadInput;
+using test::every_program_with;
+using test::Malformed;
+using test::MalformedInput;
+using test::name_of_row;
+
+// A plan in a file, given with --plan; `where` begins with the file.
+Malformed plan_file(std::string name, std::string text, std::string where, std::string says) {
+  return {.name = std::move(name),
+          .arguments = {"--plan", "FILE"},
+          .file = std::move(text),
+          .where = "config.json: " + std::move(where),
+          .text = std::move(says)};
+}
+
+std::vector<Malformed> plan_files() {
+  std::vector<Malformed> rows = {
+      plan_file("Empty", "", "line 1, column 1", "JSON"),
+      plan_file("NoUtf8", with("/engine", "\"\xff\""), "line 1, column", "JSON"),
+      plan_file("DeepNesting", nested(1000000), "$[0]", "nested deeper"),
+      plan_file("ABillionRanks", with("/world", "1000000000"), "$.world", "out of range"),
+      plan_file("RanksOverlap", with(kProgram + "/ranks", R"("0-4")"),
+                "$.events[2].programs[1].ranks", "rank 4 is in programs[0] and in programs[1]"),
+      plan_file("UnknownGroup", with(kOps + "/0/group", R"("t\u00fc")"), kOpsPath + "[0].group",
+                "which does not exist"),
+      plan_file("Cycle", with(kOps + "/0/after", R"("b")"), kOpsPath + "[0].after", "a cycle"),
+  };
+  rows.push_back({.name = "MoreThan16MiB",
+                  .arguments = {"--plan", "FILE"},
+                  .file = std::string((std::size_t{16} << 20) + 1, ' '),
+                  .where = "config.json",
+                  .text = "bytes"});
+  rows.push_back({.name = "FromStandardInput",
+                  .arguments = {"--plan", "-"},
+                  .input = with(kOps + "/0/rows_in", "-1"),
+                  .where = kOpsPath + "[0].rows_in",
+                  .text = "-1 is out of range"});
+  return rows;
+}
+
+INSTANTIATE_TEST_SUITE_P(PlanFile, MalformedInput, every_program_with(plan_files()), name_of_row);
+
+// Would catch a good plan that the program does not take, so that the rows above pass for another
+// reason than the one they name.
+TEST_P(BadInput, TheUnbrokenPlanIsJudged) {
+  const test::ChildRun run = this->run({"check", "--json", "--plan", "-"}, std::string(kGood));
+  const auto answer = nlohmann::json::parse(run.out, nullptr, false);
+  ASSERT_TRUE(answer.is_object()) << run.out << run.err;
+  EXPECT_NE(answer.value("verdict", "bad_input"), "bad_input") << run.out;
 }
 
 }  // namespace
