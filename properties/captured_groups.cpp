@@ -25,6 +25,10 @@ void CapturedGroups::read(const EventRun& event) {
   classes_.assign(event.runnings.size(), {});
   std::bitset<128> all;
   for (std::size_t r = 0; r < event.runnings.size(); ++r) {
+    if (r > 0 && same_graph(event.runnings[r - 1], event.runnings[r])) {
+      classes_[r] = classes_[r - 1];
+      continue;
+    }
     for (const RunOp& each : event.runnings[r].ops) {
       if (!each.captured || !communicates(*each.op)) continue;
       const GroupId family = each.op->group;

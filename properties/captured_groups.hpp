@@ -24,6 +24,13 @@ namespace capsize {
 // Whether the ranks of a group meet in this operation: a collective, a send or a receive.
 [[nodiscard]] bool communicates(const PlanOp& op);
 
+// Whether two classes replay one graph and nothing beside it: then they run the same, which need
+// not be found out operation by operation.
+[[nodiscard]] inline bool same_graph(const Running& a, const Running& b) {
+  return a.graph != nullptr && a.graph == b.graph && a.program->ops.empty() &&
+         b.program->ops.empty();
+}
+
 class CapturedGroups {
  public:
   explicit CapturedGroups(const Timeline& timeline) : timeline_(&timeline) {}

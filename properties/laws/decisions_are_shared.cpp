@@ -20,12 +20,37 @@ bool lies_inside(const PlanGroups& outer, const std::vector<std::int32_t>& membe
          std::ranges::all_of(members, [&](std::int32_t rank) { return group_of(rank) == group; });
 }
 
+// Which families lie inside which others, all groups of more than one rank; asked for often, found
+// once.
+class Insides {
+ public:
+  explicit Insides(const Lifecycle& lifecycle) : lifecycle_(lifecycle) {}
+
+  [[nodiscard]] bool all_inside(GroupId inner, GroupId outer) {
+    const std::size_t families = lifecycle_.families.size();
+    if (known_.empty()) known_.resize(families * families);
+    auto& known = known_[static_cast<std::size_t>(inner.index) * families +
+                         static_cast<std::size_t>(outer.index)];
+    if (!known) {
+      known = std::ranges::all_of(lifecycle_.family(inner).groups, [&](const auto& members) {
+        return members.size() < 2 || lies_inside(lifecycle_.family(outer), members);
+      });
+    }
+    return *known;
+  }
+
+ private:
+  const Lifecycle& lifecycle_;
+  std::vector<std::optional<bool>> known_;
+};
+
 // One program that decides, against the groups that the event's captured operations use.
 struct Judge {
   const Timeline& timeline;
   PlanReport& report;
   const EventRun& event;
   const CapturedGroups& captured;
+  Insides& insides;
   const Program& program;
 
   // The captured operation over a family that the program's ranks run, else anyone's.
@@ -97,7 +122,7 @@ struct Judge {
             input.from == DecisionSource::broadcast || input.from == DecisionSource::voted;
         if (input.from == DecisionSource::configuration || (told && !input.group.valid())) continue;
         for (const GroupId family : captured.families()) {
-          if (told && input.group == family) continue;
+          if (told && insides.all_inside(family, input.group)) continue;
           if (const auto rank = unreached(input, family)) add(decision, input, family, *rank);
         }
       }
@@ -107,6 +132,7 @@ struct Judge {
 
 void check_plan(const Timeline& timeline, PlanReport& report) {
   CapturedGroups captured(timeline);
+  Insides insides(timeline.lifecycle());
   for (const EventRun& event : timeline.events()) {
     const auto& programs = event.event->programs;
     if (std::ranges::all_of(programs, [](const Program& each) { return each.decides.empty(); })) {
@@ -115,7 +141,7 @@ void check_plan(const Timeline& timeline, PlanReport& report) {
     captured.read(event);
     report.looked_at(event.event->path);
     for (const Program& program : programs) {
-      Judge{timeline, report, event, captured, program}.judge();
+      Judge{timeline, report, event, captured, insides, program}.judge();
     }
   }
 }
