@@ -1,7 +1,8 @@
 // same_mode: in each event the pair (mode, key without its size) is the same on all ranks of every
 // group that captured operations use. Ranks that run nothing are not its matter, and what only one
 // side says is not compared. A class that departs hangs the group; where it issues what the others
-// issue, the step merely is as slow as the slowest of them.
+// issue, the step merely is as slow as the slowest of them. Not so in a capture: what one side only
+// records never meets what the other runs.
 #include <algorithm>
 #include <array>
 
@@ -30,12 +31,14 @@ bool issue_alike(const PlanOp& a, const PlanOp& b) {
 }
 
 // Whether two classes issue the same over a family, so that all of them come through.
-bool same_sequence_over(const Running& a, const Running& b, GroupId family) {
+bool come_through(const EventRun& event, const Running& a, const Running& b, GroupId family) {
+  const bool records = event.event->kind == PlanEventKind::capture;
   const OpSequence of_a(a, meeting_over(family));
   const OpSequence of_b(b, meeting_over(family));
   Effort effort(kWalkSteps);
-  const Walk walk = walk_along(
-      of_a, of_b, effort, [](const RunOp& x, const RunOp& y) { return issue_alike(*x.op, *y.op); });
+  const Walk walk = walk_along(of_a, of_b, effort, [records](const RunOp& x, const RunOp& y) {
+    return issue_alike(*x.op, *y.op) && (!records || x.captured == y.captured);
+  });
   return walk.end == WalkEnd::both_end && walk.position > 0;
 }
 
@@ -49,7 +52,7 @@ struct Judge {
 
   [[nodiscard]] std::string what_it_issues(const Running& running) const {
     const RunOp* op = first_over(running, family);
-    if (op != nullptr) return ", which begins with " + op_text(timeline.lifecycle(), *op->op);
+    if (op != nullptr) return ", " + op_text(timeline.lifecycle(), *op->op) + " first";
     // The operations of a graph that the plan does not hold are not known.
     if (running.graph_missing) return "";
     return " with nothing over " + timeline.lifecycle().family(family).name;
@@ -69,7 +72,7 @@ struct Judge {
     const Running& one = at(event, departs.running);
     const Running& other = at(event, norm.running);
     Breach breach = breach_between(event, family, meeting, departs, norm, met_in(norm));
-    const bool alike = same_sequence_over(one, other, family);
+    const bool alike = come_through(event, one, other, family);
     breach.symptom = alike ? Symptom::silent_eager : Symptom::hang;
     const auto told_of = [&](const MeetingClass& which, const Running& running) {
       std::string text =
