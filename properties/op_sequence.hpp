@@ -7,11 +7,13 @@
 //   });
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "sim/timeline.hpp"
@@ -171,8 +173,8 @@ class FoldedPair {
   std::optional<Mark> part_;
 };
 
-// Walks two sequences in step; `visit(a, b)` is called for operations at one position, once for
-// those that come again together, and says whether to go on.
+// Walks two sequences in step; `visit(a, b)`, or `visit(a, b, position)`, is called for operations
+// at one position, once for those that come again together, and says whether to go on.
 template <class Visit>
 [[nodiscard]] Walk walk_along(const OpSequence& a, const OpSequence& b, Effort& effort,
                               const Visit& visit) {
@@ -189,7 +191,12 @@ template <class Visit>
     walk.end = enough ? WalkEnd::stopped : WalkEnd::too_long;
     walk.a = &x.op();
     walk.b = &y.op();
-    if (!enough || !visit(*walk.a, *walk.b)) return walk;
+    if (!enough) return walk;
+    if constexpr (std::is_invocable_v<Visit, const RunOp&, const RunOp&, std::int64_t>) {
+      if (!visit(*walk.a, *walk.b, walk.position)) return walk;
+    } else {
+      if (!visit(*walk.a, *walk.b)) return walk;
+    }
     x.next();
     y.next();
     ++walk.position;
@@ -218,6 +225,20 @@ struct Exchange {
 // The class of each rank: a place in EventRun::runnings; -1: it runs nothing.
 [[nodiscard]] std::vector<std::int32_t> classes_by_rank(const Timeline& timeline,
                                                         const EventRun& event);
+
+// Those members of the group of a meeting whose class `keep` lets through; `classes` as
+// classes_by_rank tells them.
+template <class Keep>
+[[nodiscard]] RankSet members_of(const Timeline& timeline, GroupId family, const Meeting& meeting,
+                                 const std::vector<std::int32_t>& classes, const Keep& keep) {
+  auto ranks = timeline.lifecycle().family(family).groups[static_cast<std::size_t>(meeting.group)];
+  std::ranges::sort(ranks);
+  RankSet out;
+  for (const std::int32_t rank : ranks) {
+    if (keep(classes[static_cast<std::size_t>(rank)])) out.append({rank, rank});
+  }
+  return out;
+}
 
 // All exchanges of an event between ranks whose operations are known.
 [[nodiscard]] std::vector<Exchange> exchanges_of(const Timeline& timeline, const EventRun& event,

@@ -187,19 +187,6 @@ class Judge {
     }
   }
 
-  // Those members of a group whose class `keep` lets through.
-  template <class Keep>
-  [[nodiscard]] RankSet members(GroupId family, const Meeting& meeting, const Keep& keep) {
-    if (class_of_.empty()) class_of_ = classes_by_rank(timeline_, event_);
-    auto ranks = lifecycle().family(family).groups[static_cast<std::size_t>(meeting.group)];
-    std::ranges::sort(ranks);
-    RankSet out;
-    for (const std::int32_t rank : ranks) {
-      if (keep(class_of_[static_cast<std::size_t>(rank)])) out.append({rank, rank});
-    }
-    return out;
-  }
-
   void add_departure(GroupId family, const Meeting& meeting, const MeetingClass& norm,
                      const MeetingClass& departs, const Sequences& sequences) {
     const OpSequence& own = sequences.of(departs.running);
@@ -217,10 +204,13 @@ class Judge {
     breach.running = departs.running;
     breach.other = norm.running;
     breach.symptom = Symptom::hang;
-    const auto rank_text = ranks_text(
-        members(family, meeting, [&](std::int32_t each) { return each == departs.running; }));
-    const auto peers = members(
-        family, meeting, [&](std::int32_t each) { return sequences.same(each, norm.running); });
+    if (class_of_.empty()) class_of_ = classes_by_rank(timeline_, event_);
+    const auto rank_text =
+        ranks_text(members_of(timeline_, family, meeting, class_of_,
+                              [&](std::int32_t each) { return each == departs.running; }));
+    const auto peers = members_of(timeline_, family, meeting, class_of_, [&](std::int32_t each) {
+      return sequences.same(each, norm.running);
+    });
     breach.blame =
         stand_of(family, rank_text, departs.count, departs.running, walk.a, walk.position);
     breach.blame += "; " + stand_of(family, ranks_text(peers), peers.count(), norm.running, walk.b,
