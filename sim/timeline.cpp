@@ -142,6 +142,7 @@ Timeline::Timeline(const Lifecycle& lifecycle) : lifecycle_(&lifecycle) {
   for (std::size_t i = 0; i < lifecycle.events.size(); ++i) {
     add_event(lifecycle.events[i], static_cast<std::int32_t>(i));
   }
+  order_events();
 }
 
 void Timeline::add_event(const PlanEvent& event, std::int32_t index) {
@@ -149,7 +150,6 @@ void Timeline::add_event(const PlanEvent& event, std::int32_t index) {
   run.event = &event;
   run.index = index;
   run.tokens = tokens_in(event);
-  streams_ = streams_ || event.stream.has_value();
   run.runnings.reserve(event.programs.size());
   for (const Program& program : event.programs) {
     const GraphMode mode = mode_in(event, program);
@@ -258,22 +258,44 @@ const Running* Timeline::running_of(const EventRun& event, std::int64_t rank) co
   return nullptr;
 }
 
-bool Timeline::ordered(std::int32_t a, std::int32_t b) const {
-  if (!streams_) return true;
-  // Backwards from b over what must have ended before it.
-  std::vector<bool> before(static_cast<std::size_t>(b) + 1, false);
-  before[static_cast<std::size_t>(b)] = true;
-  for (std::int32_t i = b; i > a; --i) {
-    if (!before[static_cast<std::size_t>(i)]) continue;
-    const PlanEvent& event = lifecycle_->events[static_cast<std::size_t>(i)];
-    for (std::int32_t j = i - 1; j >= a; --j) {
-      const PlanEvent& earlier = lifecycle_->events[static_cast<std::size_t>(j)];
-      const bool in_order = !event.stream || !earlier.stream || event.stream == earlier.stream;
-      const bool joined = std::ranges::find(event.after, j) != event.after.end();
-      if (in_order || joined) before[static_cast<std::size_t>(j)] = true;
-    }
+// A clock for each event: the last of every stream that has ended before it begins. An event
+// without a stream comes after all before it, so that it stands for them to all behind it.
+void Timeline::order_events() {
+  std::vector<std::int64_t> numbers;  // of the streams, in order of appearance
+  for (const PlanEvent& event : lifecycle_->events) {
+    const auto at = std::ranges::find(numbers, event.stream.value_or(-1));
+    stream_.push_back(event.stream ? static_cast<std::int32_t>(at - numbers.begin()) : -1);
+    if (event.stream && at == numbers.end()) numbers.push_back(*event.stream);
   }
-  return before[static_cast<std::size_t>(a)];
+  streams_ = numbers.size();
+  if (streams_ == 0) return;
+  clock_.assign(stream_.size() * streams_, -1);
+  std::vector<std::int32_t> last(streams_, -1);  // the last event of each stream so far
+  std::int32_t barrier = -1;                     // the last event without a stream
+  for (std::int32_t b = 0; b < std::ssize(stream_); ++b) {
+    const std::size_t row = static_cast<std::size_t>(b) * streams_;
+    const auto join = [&](std::int32_t a) {
+      if (a < 0) return;
+      const std::size_t from = static_cast<std::size_t>(a) * streams_;
+      for (std::size_t s = 0; s < streams_; ++s) {
+        clock_[row + s] = std::max(clock_[row + s], clock_[from + s]);
+      }
+      const std::int32_t own = stream_[static_cast<std::size_t>(a)];
+      if (own < 0) return;
+      std::int32_t& ended = clock_[row + static_cast<std::size_t>(own)];
+      ended = std::max(ended, a);
+    };
+    const std::int32_t stream = stream_[static_cast<std::size_t>(b)];
+    if (stream < 0) {
+      for (const std::int32_t each : last) join(each);
+      barrier = b;
+      continue;
+    }
+    join(barrier);
+    join(last[static_cast<std::size_t>(stream)]);
+    for (const std::int32_t a : lifecycle_->events[static_cast<std::size_t>(b)].after) join(a);
+    last[static_cast<std::size_t>(stream)] = b;
+  }
 }
 
 // A clock for each operation: the last operation of every stream that has ended before it begins.

@@ -98,7 +98,11 @@ class Timeline {
 
   // Whether event `a` has ended when event `b` begins (a < b): always, unless both carry streams
   // that differ and no chain of `after` joins them.
-  [[nodiscard]] bool ordered(std::int32_t a, std::int32_t b) const;
+  [[nodiscard]] bool ordered(std::int32_t a, std::int32_t b) const {
+    const std::int32_t stream = streams_ == 0 ? -1 : stream_[static_cast<std::size_t>(a)];
+    if (stream < 0 || stream_[static_cast<std::size_t>(b)] < 0) return true;
+    return clock_[static_cast<std::size_t>(b) * streams_ + static_cast<std::size_t>(stream)] >= a;
+  }
 
  private:
   struct Met {
@@ -107,13 +111,16 @@ class Timeline {
   };
 
   void add_event(const PlanEvent& event, std::int32_t index);
+  void order_events();
   void add_replay(EventRun& run, const Program& program);
   [[nodiscard]] std::vector<Meeting> meet(const EventRun& event, GroupId family) const;
 
   const Lifecycle* lifecycle_;
   std::vector<EventRun> events_;
   std::vector<std::int32_t> captures_;  // the capture events so far, oldest first
-  bool streams_ = false;                // whether any event carries a stream
+  std::size_t streams_ = 0;             // how many streams events carry
+  std::vector<std::int32_t> stream_;    // of each event, numbered as they appear; -1: none
+  std::vector<std::int32_t> clock_;     // events x streams: the last that has ended before it
   mutable std::vector<Met> met_;        // events x families; a Timeline belongs to one thread
 };
 

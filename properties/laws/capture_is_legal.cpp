@@ -170,7 +170,10 @@ void Check::run() {
       if (old_library_) judge_version(place);
       if (event.event->capture_mode == CaptureMode::global) judge_watched(place);
     }
+    // One event beside very many is told often enough.
+    const std::size_t enough = report_.breaches().size() + PlanReport::kPerEvent;
     for (std::int32_t a = 0; streams_ && a < event.index; ++a) {
+      if (report_.breaches().size() >= enough) break;
       judge_beside(timeline_.events()[static_cast<std::size_t>(a)], event);
     }
     remember(event);

@@ -4,6 +4,7 @@
 // operands of symmetric memory lie at one place on all ranks.
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "properties/plan_report.hpp"
 
@@ -163,6 +164,14 @@ class Check {
   [[nodiscard]] const std::vector<Registration>& registrations(GroupId family) const {
     return registrations_[static_cast<std::size_t>(family.index)];
   }
+  // Those of the family that can lie between a capture and a replay, for windows also before.
+  [[nodiscard]] std::span<const Registration> between(GroupId family, std::int32_t capture,
+                                                      std::int32_t replay, bool window) const {
+    const auto& all = registrations(family);
+    const auto begin =
+        window ? all.begin() : std::ranges::lower_bound(all, capture, {}, &Registration::event);
+    return {begin, std::ranges::upper_bound(all, replay, {}, &Registration::event)};
+  }
   [[nodiscard]] bool holds(const Registration& each, std::int32_t capture, std::int32_t replay,
                            bool window) const;
   [[nodiscard]] bool everyone_is_registered(GroupId family, const EventRun& event,
@@ -188,7 +197,8 @@ class Check {
   std::vector<std::vector<Registration>> registrations_;  // of each family, in order of time
   // Of each family: whether an operation says by itself which path or transport it takes.
   std::vector<bool> options_stated_;
-  bool virtual_ = false;  // a buffer lies in virtual memory
+  bool virtual_ = false;                                // a buffer lies in virtual memory
+  std::vector<std::pair<GroupId, std::int64_t>> told_;  // in the replay that is judged
 };
 
 // Whether anything in the plan can be registered.
@@ -271,7 +281,10 @@ bool Check::holds(const Registration& each, std::int32_t capture, std::int32_t r
 
 // The quick answer, without looking at ranks: one registration of all behind every capture.
 bool Check::everyone_is_registered(GroupId family, const EventRun& event, bool window) const {
-  return std::ranges::any_of(registrations(family), [&](const Registration& each) {
+  std::int32_t last = -1;
+  for (const Running& running : event.runnings) last = std::max(last, running.capture_event);
+  const auto near = between(family, last, event.index, window);
+  return std::ranges::any_of(near, [&](const Registration& each) {
     return each.ranks == nullptr &&
            std::ranges::all_of(event.runnings, [&](const Running& running) {
              return running.graph == nullptr ||
@@ -303,8 +316,8 @@ std::optional<std::int64_t> Check::first_unregistered(const EventRun& event, con
     if (members.size() < 2) return;
     for (const std::int32_t member : members) {
       const std::int32_t capture = capture_of(event, member, running);
-      const bool registered =
-          std::ranges::any_of(registrations(family), [&](const Registration& each) {
+      const bool registered = std::ranges::any_of(
+          between(family, capture, event.index, window), [&](const Registration& each) {
             return each.covers(member) && holds(each, capture, event.index, window);
           });
       if (!registered && (!first || member < *first)) first = member;
@@ -320,11 +333,8 @@ void Check::judge_family(const EventRun& event, std::int32_t running, const RunO
   const auto rank = first_unregistered(event, runs, op);
   if (!rank) return;
   // Classes that meet in one group find the same rank.
-  const bool told = std::ranges::any_of(report_.breaches(), [&](const Breach& other) {
-    return other.event == event.index && other.group == family && other.rank == rank &&
-           other.symptom == Symptom::silent_corruption;
-  });
-  if (told) return;
+  if (std::ranges::find(told_, std::pair(family, *rank)) != told_.end()) return;
+  told_.emplace_back(family, *rank);
   Breach breach = breach_at(timeline_, event, running, op);
   breach.rank = *rank;
   breach.group_size = lifecycle_.size_at(family, *rank);
@@ -387,6 +397,7 @@ std::string Check::others_registered(GroupId family, std::int64_t rank, std::int
 }
 
 void Check::judge_replay(const EventRun& event) {
+  told_.clear();
   // Of each family the operation that asks most: one on peer memory before one on a window.
   std::vector<const RunOp*> asks(lifecycle_.families.size());
   for (std::int32_t r = 0; r < std::ssize(event.runnings); ++r) {
