@@ -8,11 +8,11 @@
 namespace capsize {
 namespace {
 
-constexpr int kLeft = 150;   // the lane labels
+constexpr int kLeft = 150;    // the lane labels
 constexpr int kColumn = 108;  // one operation
-constexpr int kBar = 30;     // the tallest bar
-constexpr int kLane = 46;    // one rank
-constexpr int kHeader = 66;  // names over a track
+constexpr int kBar = 30;      // the tallest bar
+constexpr int kLane = 46;     // one rank
+constexpr int kHeader = 66;   // names over a track
 constexpr int kBarWidth = 26;
 constexpr int kTop = 64;
 constexpr int kLine = 18;  // a line of text
