@@ -3,6 +3,7 @@
 // while work on that group may be pending. So asks NCCL's user guide (CUDA graphs). Peer memory
 // knows no capture: which capture a graph is from is not asked where only peers' memory is read.
 #include <algorithm>
+#include <iterator>
 
 #include "properties/captured_groups.hpp"
 #include "properties/law.hpp"
@@ -118,13 +119,29 @@ struct Judge {
     return nullptr;
   }
 
+  // Ranks that replay one key must hold the graphs of one capture. Different keys are the matter of
+  // same_bucket, which knows whether they may differ.
   void judge_captures() const {
-    const auto one_capture = [this](std::int32_t a, std::int32_t b) {
-      return at(event, a).capture_event == at(event, b).capture_event;
-    };
     const Meeting found = classes_where(event, meeting, [this](const Running& running) {
       return running.capture_event >= 0 && carried(running) != nullptr;
     });
+    for (std::size_t i = 0; i < found.classes.size(); ++i) {
+      const auto& key = at(event, found.classes[i].running).program->key;
+      const auto has_key = [&](const MeetingClass& each) {
+        return at(event, each.running).program->key == key;
+      };
+      const auto here = found.classes.begin() + static_cast<std::ptrdiff_t>(i);
+      if (std::any_of(found.classes.begin(), here, has_key)) continue;
+      Meeting of_key{.group = found.group, .size = found.size};
+      std::copy_if(here, found.classes.end(), std::back_inserter(of_key.classes), has_key);
+      judge_captures_of_one_key(of_key);
+    }
+  }
+
+  void judge_captures_of_one_key(const Meeting& found) const {
+    const auto one_capture = [this](std::int32_t a, std::int32_t b) {
+      return at(event, a).capture_event == at(event, b).capture_event;
+    };
     const auto capture_text = [this](const MeetingClass& which) {
       return " the graph of event " + std::to_string(at(event, which.running).capture_event);
     };

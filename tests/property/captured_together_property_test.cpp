@@ -86,6 +86,7 @@ Lifecycle build(const Story& story) {
 struct Runs {
   bool runs = false;
   bool eager = false;
+  std::int64_t size = 0;
   std::optional<unsigned> captured;
   std::int64_t capture_event = -1;
 };
@@ -112,7 +113,8 @@ class Simulation {
 
   void step(std::int32_t e, std::int32_t rank) {
     const Does& does = event(e).ranks.at(static_cast<std::size_t>(rank));
-    Runs runs{.runs = does.what != What::nothing, .eager = does.what == What::eager};
+    Runs runs{
+        .runs = does.what != What::nothing, .eager = does.what == What::eager, .size = does.size};
     if (runs.eager) runs.captured = 0;
     auto& stored = stored_.at(static_cast<std::size_t>(rank));
     if (does.what == What::graph && event(e).kind == PlanEventKind::capture) {
@@ -140,7 +142,7 @@ class Simulation {
           return true;
         const bool nccl = story_.transport != Transport::peer && x.captured.value_or(0) != 0 &&
                           y.captured.value_or(0) != 0;
-        if (nccl && x.capture_event >= 0 && y.capture_event >= 0 &&
+        if (nccl && x.size == y.size && x.capture_event >= 0 && y.capture_event >= 0 &&
             x.capture_event != y.capture_event) {
           return true;
         }
