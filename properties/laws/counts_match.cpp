@@ -247,7 +247,7 @@ class Calls {
   // Whether nothing that both state differs, as long as both issue the same operations.
   [[nodiscard]] bool agree(std::int32_t a, std::int32_t b) {
     if (equal(a, b)) return true;
-    const auto key = std::minmax(number(a), number(b));
+    const std::pair key(std::min(number(a), number(b)), std::max(number(a), number(b)));
     const auto known = agree_.find(key);
     if (known != agree_.end()) return known->second;
     bool found = false;
@@ -414,29 +414,42 @@ class Judge {
   void judge_meeting(GroupId family, const Meeting& meeting, Calls& calls) {
     MeetingClass norm;
     const auto same = [&calls](std::int32_t a, std::int32_t b) { return calls.agree(a, b); };
-    const auto departs = departing(event_, meeting, norm, same);
-    if (departs.empty()) return;
-    const auto classes = classes_by_rank(timeline_, event_);
-    for (const MeetingClass& each : departs) {
-      if (between_ >= PlanReport::kPerEvent || !effort_.spend(meeting.size)) return;
-      const auto own = members_of(timeline_, family, meeting, classes,
-                                  [&](std::int32_t other) { return other == each.running; });
-      const auto peers = members_of(timeline_, family, meeting, classes, [&](std::int32_t other) {
-        return other >= 0 && calls.equal(other, norm.running);
+    for (const MeetingClass& each : departing(event_, meeting, norm, same)) {
+      add_departure(family, meeting, norm, each, calls);
+    }
+    // One that leaves something open agrees with two that differ.
+    std::vector<MeetingClass> agreeing;
+    for (const MeetingClass& each : meeting.classes) {
+      if (!calls.agree(each.running, norm.running)) continue;
+      const auto other = std::ranges::find_if(agreeing, [&](const MeetingClass& earlier) {
+        return !calls.agree(each.running, earlier.running);
       });
-      std::int32_t told = 0;
-      const auto visit = [&](const RunOp& x, const RunOp& y, std::int64_t position) {
-        if (x.op->kind != y.op->kind) return false;
-        if (difference_of(*x.op, *y.op) == Difference::none) return true;
-        add_difference(meeting, each, norm, x, *y.op,
-                       difference_text(own, peers, x, *y.op, position));
-        return ++told < kToldPerClass;
-      };
-      (void)walk_along(calls.of(each.running), calls.of(norm.running), effort_, visit);
+      if (other != agreeing.end()) add_departure(family, meeting, *other, each, calls);
+      agreeing.push_back(each);
     }
   }
 
-  // "rank 1 puts 513 rows into all_reduce over tp (operation 3), ranks 0,2-3 put 512 rows".
+  void add_departure(GroupId family, const Meeting& meeting, const MeetingClass& norm,
+                     const MeetingClass& departs, const Calls& calls) {
+    if (between_ >= PlanReport::kPerEvent || !effort_.spend(meeting.size)) return;
+    if (class_of_.empty()) class_of_ = classes_by_rank(timeline_, event_);
+    const auto own = members_of(timeline_, family, meeting, class_of_,
+                                [&](std::int32_t other) { return other == departs.running; });
+    const auto peers = members_of(timeline_, family, meeting, class_of_, [&](std::int32_t other) {
+      return other >= 0 && calls.equal(other, norm.running);
+    });
+    std::int32_t told = 0;
+    const auto visit = [&](const RunOp& x, const RunOp& y, std::int64_t position) {
+      if (x.op->kind != y.op->kind) return false;
+      if (difference_of(*x.op, *y.op) == Difference::none) return true;
+      add_difference(meeting, departs, norm, x, *y.op,
+                     difference_text(own, peers, x, *y.op, position));
+      return ++told < kToldPerClass;
+    };
+    (void)walk_along(calls.of(departs.running), calls.of(norm.running), effort_, visit);
+  }
+
+  // "rank 1 puts 513 rows into all_reduce over tp (operation 3); ranks 0,2-3 put 512 rows".
   [[nodiscard]] std::string difference_text(const RankSet& own, const RankSet& peers,
                                             const RunOp& run, const PlanOp& other,
                                             std::int64_t position) const {
@@ -502,6 +515,7 @@ class Judge {
   const std::vector<bool>& even_;
   PlanReport& report_;
   Effort& effort_;
+  std::vector<std::int32_t> class_of_;
   std::int32_t between_ = 0;
   std::string_view type_;
   bool several_types_ = false;
