@@ -449,5 +449,98 @@ TEST(SameSequenceProperty, RandomSchedules) {
   seen.print("same_sequence, random schedules");
 }
 
+// ---- large and odd plans
+// --------------------------------------------------------------------------
+
+LawVerdict verdict_of(const Lifecycle& plan) {
+  const Timeline timeline(plan);
+  for (const Finding& finding : judge_plan(timeline)) {
+    if (finding.law == "same_sequence") return finding.verdict;
+  }
+  return LawVerdict::undecided;
+}
+
+Program folded(RankSet ranks, std::int64_t repeat, std::int64_t inner, std::vector<PlanOp> ops) {
+  Program program = eager_program(std::move(ranks), 8, std::move(ops));
+  program.repeat = repeat;
+  program.blocks = {{0, static_cast<std::int32_t>(program.ops.size()), inner, {}}};
+  return program;
+}
+
+Lifecycle two_folded(std::int64_t repeat, std::int64_t inner, std::size_t longer) {
+  Lifecycle plan{.world = 2};
+  const GroupId tp = add_group(plan, "tp", {{0, 1}});
+  const PlanOp each = all_reduce(tp, 8);
+  plan.events = {eager("decode", 8,
+                       {folded({0, 0}, 100000, 100000, {each, each}),
+                        folded({1, 1}, repeat, inner, std::vector<PlanOp>(longer, each))})};
+  return finish(plan);
+}
+
+// Twenty thousand million operations on a rank: what is folded must not be unfolded, whichever way
+// it is folded, and one operation more must still be seen.
+TEST(SameSequenceProperty, LongRepeatsStayFolded) {
+  EXPECT_EQ(verdict_of(two_folded(100000, 100000, 2)), LawVerdict::pass);
+  EXPECT_EQ(verdict_of(two_folded(100000, 50000, 4)), LawVerdict::pass);
+  EXPECT_EQ(verdict_of(two_folded(50000, 100000, 4)), LawVerdict::pass);
+  const auto breaches = breaches_of(two_folded(100000, 100001, 2));
+  ASSERT_EQ(breaches.size(), 1U);
+  EXPECT_NE(breaches[0].blame.find("operation 20000000001"), std::string::npos)
+      << breaches[0].blame;
+}
+
+// A run too long to be followed is not judged, instead of passed.
+TEST(SameSequenceProperty, ARunTooLongIsNotJudged) {
+  Lifecycle plan{.world = 2};
+  const PlanOp sends = peer_op(PlanOpKind::send, 1);
+  const PlanOp receives = peer_op(PlanOpKind::recv, 0);
+  plan.events = {
+      eager("decode", 8,
+            {folded({0, 0}, 100000, 100000, {sends}), folded({1, 1}, 100000, 100000, {receives})})};
+  EXPECT_EQ(verdict_of(finish(plan)), LawVerdict::not_applicable);
+}
+
+// A pipeline whose inner stages are one class: each rank waits for the one before it.
+TEST(SameSequenceProperty, InnerStagesOfAPipelineAreOneClass) {
+  for (const std::int64_t stages : {3, 8, 64}) {
+    Lifecycle plan{.world = stages};
+    plan.events = {eager(
+        "decode", 8,
+        {eager_program({0, 0}, 8, {peer_op(PlanOpKind::send, 1)}),
+         eager_program({1, stages - 2}, 8,
+                       {peer_op(PlanOpKind::recv, 0), peer_op(PlanOpKind::send, 2)}),
+         eager_program({stages - 1, stages - 1}, 8, {peer_op(PlanOpKind::recv, stages - 2)})})};
+    EXPECT_EQ(verdict_of(finish(plan)), LawVerdict::pass) << stages;
+  }
+}
+
+// A sentence that names one rank, or counts the operations of another communicator.
+TEST(SameSequenceProperty, AStandstillIsToldAsAWavefront) {
+  Lifecycle plan{.world = 2};
+  const GroupId tp = add_group(plan, "tp", {{0, 1}});
+  const GroupId world = add_group(plan, "world", {{0, 1}});
+  const PlanOp reduce = all_reduce(tp, 8);
+  const PlanOp gather = op(PlanOpKind::all_gather, tp);
+  const PlanOp barrier = op(PlanOpKind::barrier, world);
+  plan.events = {warm_up("decode", 8,
+                         {eager_program({0, 0}, 8, {reduce, barrier, reduce, gather, barrier}),
+                          eager_program({1, 1}, 8, {reduce, barrier, reduce, barrier, gather})})};
+  const auto breaches = breaches_of(finish(plan));
+  ASSERT_EQ(breaches.size(), 1U);
+  EXPECT_EQ(breaches[0].blame,
+            "rank 0 waits in all_gather over tp (operation 3), rank 1 waits in barrier over world "
+            "(operation 2)");
+}
+
+// What a rank replays without a capture is not known, and is another law's.
+TEST(SameSequenceProperty, AMissingCaptureIsNotAMissingOperation) {
+  Lifecycle plan{.world = 2};
+  const GroupId tp = add_group(plan, "tp", {{0, 1}});
+  plan.events = {capture("decode", 8, {graph({0, 0}, 8, {op(PlanOpKind::kernel)})}),
+                 capture("decode", 16, {graph({0, 1}, 16, {all_reduce(tp, 16)})}),
+                 replay("decode", 16, {graph({0, 0}, 16), graph({1, 1}, 8)})};
+  EXPECT_THAT(breaches_of(finish(plan)), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace capsize::property::same_sequence_test
