@@ -51,21 +51,23 @@ Lifecycle pieces(bool odd_captures) {
 Lifecycle captured_on_one() { return pieces(false); }
 Lifecycle captured_on_both() { return pieces(true); }
 
-// What is summed has one row in every bucket, so that no count differs; but the ranks replay
-// graphs of different captures.
-Lifecycle fixed_rows(std::int64_t odd) {
+// What is summed has one row in every bucket, so that no count differs. Where the ranks capture two
+// sizes in opposite order, the graphs that one key finds do not come from one capture.
+Lifecycle two_sizes(bool in_step) {
   Lifecycle plan{.world = 2};
   const GroupId tp = add_group(plan, "tp", {{0, 1}});
+  plan.events = {warm_up("decode", 16, {eager_program({0, 1}, 16, {all_reduce(tp, 1)})})};
   for (const std::int64_t bucket : {16, 8}) {
-    plan.events.push_back(
-        warm_up("decode", bucket, {eager_program({0, 1}, bucket, {all_reduce(tp, 1)})}));
-    plan.events.push_back(capture("decode", bucket, {graph({0, 1}, bucket, {all_reduce(tp, 1)})}));
+    const std::int64_t other = in_step ? bucket : 24 - bucket;
+    plan.events.push_back(capture(
+        "decode", bucket,
+        {graph({0, 0}, bucket, {all_reduce(tp, 1)}), graph({1, 1}, other, {all_reduce(tp, 1)})}));
   }
-  plan.events.push_back(replay("decode", 5, {graph({0, 0}, 8), graph({1, 1}, odd)}));
+  plan.events.push_back(replay("decode", 5, {graph({0, 1}, 8)}));
   return finish(plan);
 }
-Lifecycle graphs_of_two_captures() { return fixed_rows(16); }
-Lifecycle graphs_of_one_capture() { return fixed_rows(8); }
+Lifecycle graphs_of_two_captures() { return two_sizes(false); }
+Lifecycle graphs_of_one_capture() { return two_sizes(true); }
 
 // An eager step goes on on one stream while a capture begins on another.
 Lifecycle pending(bool joined) {
