@@ -38,6 +38,7 @@ std::string text_of_ranks(const RankSet& ranks) {
       ranks.ranges(), [](const RankRange& range) { return range.first == range.last; });
   if (!single) return ranks.text();
   std::vector<std::int64_t> each;
+  each.reserve(ranks.ranges().size());
   for (const RankRange& range : ranks.ranges()) each.push_back(range.first);
   return text_of_ranks(each);
 }
@@ -46,6 +47,7 @@ std::string text_of_ranks(const RankSet& ranks) {
 template <class T, class Name>
 std::vector<const T*> sorted(const std::vector<T>& list, const Name& name) {
   std::vector<const T*> out;
+  out.reserve(list.size());
   for (const T& each : list) out.push_back(&each);
   std::ranges::sort(out, {}, [&](const T* each) -> const std::string& { return name(*each); });
   return out;

@@ -11,6 +11,7 @@
 #include "scenarios/formats/json_reader.hpp"
 #include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/model_config.hpp"
+#include "scenarios/formats/object_reader.hpp"
 #include "scenarios/formats/plan.hpp"
 
 namespace capsize {
@@ -52,13 +53,6 @@ Result<void> read_word(const JsonField& field, const std::array<Enum, N>& values
   auto index = field.one_of(words);
   if (!index) return tl::unexpected(std::move(index.error()));
   out = values[*index];
-  return {};
-}
-
-template <class T>
-Result<void> store(Result<T> value, T& out) {
-  if (!value) return tl::unexpected(std::move(value.error()));
-  out = *std::move(value);
   return {};
 }
 
@@ -105,68 +99,38 @@ Result<void> read_value(const JsonField& field, WitnessPattern& out);
 Result<void> read_value(const JsonField& field, FirstInTimePattern& out);
 Result<void> read_value(const JsonField& field, RefusedPattern& out);
 
-// Reads the fields of one object one after the other; keeps the first error and skips the rest.
-class ObjectReader {
+// An ObjectReader whose fields become values by their type.
+class FieldReader : public ObjectReader {
  public:
-  ObjectReader(const JsonField& object, std::initializer_list<std::string_view> names)
-      : object_(object) {
-    keep(object.reject_unknown_fields(names));
-  }
-
-  ObjectReader(const JsonField& object, std::span<const std::string_view> names) : object_(object) {
-    keep(object.reject_unknown_fields(names));
-  }
+  using ObjectReader::ObjectReader;
 
   template <class T>
-  ObjectReader& required(std::string_view name, T& out) {
-    if (error_) return *this;
-    auto field = object_.required(name);
-    keep(field ? read_value(*field, out) : Result<void>(tl::unexpected(field.error())));
+  FieldReader& required(std::string_view name, T& out) {
+    ObjectReader::required(name, [&](const JsonField& field) { return read_value(field, out); });
     return *this;
   }
 
   template <class T>
-  ObjectReader& optional(std::string_view name, T& out) {
-    if (const auto field = present(name)) keep(read_value(*field, out));
+  FieldReader& optional(std::string_view name, T& out) {
+    ObjectReader::optional(name, [&](const JsonField& field) { return read_value(field, out); });
     return *this;
   }
 
   template <class T>
-  ObjectReader& optional(std::string_view name, std::optional<T>& out) {
-    if (const auto field = present(name)) keep(read_value(*field, out.emplace()));
+  FieldReader& optional(std::string_view name, std::optional<T>& out) {
+    ObjectReader::optional(
+        name, [&](const JsonField& field) { return read_value(field, out.emplace()); });
     return *this;
   }
 
-  // A rule that ties fields together; asked once every field could be read.
-  ObjectReader& require(bool holds, std::string_view text, std::string_view hint) {
-    if (!error_ && !holds) error_ = object_.error(std::string(text), std::string(hint));
+  FieldReader& require(bool holds, std::string_view text, std::string_view hint) {
+    ObjectReader::require(holds, text, hint);
     return *this;
   }
-
-  [[nodiscard]] Result<void> done() {
-    if (error_) return tl::unexpected(*std::move(error_));
-    return {};
-  }
-
- private:
-  void keep(Result<void> step) {
-    if (!error_ && !step) error_ = std::move(step.error());
-  }
-
-  std::optional<JsonField> present(std::string_view name) {
-    if (error_) return std::nullopt;
-    auto field = object_.optional(name);
-    if (field) return *field;
-    error_ = std::move(field.error());
-    return std::nullopt;
-  }
-
-  const JsonField& object_;
-  std::optional<Error> error_;
 };
 
 Result<void> read_value(const JsonField& field, ScenarioSource& out) {
-  return ObjectReader(field, {"repo", "number", "url", "note"})
+  return FieldReader(field, {"repo", "number", "url", "note"})
       .optional("repo", out.repo)
       .optional("number", out.number)
       .optional("url", out.url)
@@ -180,8 +144,8 @@ Result<void> read_value(const JsonField& field, ScenarioSource& out) {
 }
 
 Result<void> read_value(const JsonField& field, WitnessPattern& out) {
-  return ObjectReader(field, {"path", "tokens", "requests", "rank", "layer", "op", "group",
-                              "group_size", "event", "buffer", "key"})
+  return FieldReader(field, {"path", "tokens", "requests", "rank", "layer", "op", "group",
+                             "group_size", "event", "buffer", "key"})
       .optional("path", out.path)
       .optional("tokens", out.tokens)
       .optional("requests", out.requests)
@@ -199,7 +163,7 @@ Result<void> read_value(const JsonField& field, WitnessPattern& out) {
 }
 
 Result<void> read_value(const JsonField& field, FirstInTimePattern& out) {
-  return ObjectReader(field, {"event", "tokens"})
+  return FieldReader(field, {"event", "tokens"})
       .optional("event", out.event)
       .optional("tokens", out.tokens)
       .require(!(out == FirstInTimePattern{}), "asks nothing of the event",
@@ -209,7 +173,7 @@ Result<void> read_value(const JsonField& field, FirstInTimePattern& out) {
 
 // `text` is the one field whose null says something.
 Result<void> read_value(const JsonField& field, RefusedPattern& out) {
-  ObjectReader reader(field, {"stage", "text"});
+  FieldReader reader(field, {"stage", "text"});
   std::optional<std::string> text;
   reader.optional("stage", out.stage).optional("text", text);
   const bool has_text = field.value().is_object() && field.value().contains("text");
@@ -229,9 +193,9 @@ bool asks_of_sizes(const Expectation& e) {
 }
 
 Result<void> read_value(const JsonField& field, Expectation& out) {
-  ObjectReader reader(field, {"rules", "plan", "verdict", "law", "law_verdict", "known", "symptom",
-                              "witness", "first_in_time", "path", "kept", "dropped", "kept_count",
-                              "lost_count", "waste_count", "refused"});
+  FieldReader reader(field, {"rules", "plan", "verdict", "law", "law_verdict", "known", "symptom",
+                             "witness", "first_in_time", "path", "kept", "dropped", "kept_count",
+                             "lost_count", "waste_count", "refused"});
   reader.optional("rules", out.rules).optional("plan", out.plan);
   reader.required("verdict", out.verdict);
   reader.optional("law", out.law).optional("law_verdict", out.law_verdict);
@@ -328,7 +292,7 @@ Result<void> read_subject(const JsonField& root, Scenario& out) {
       return tl::unexpected(Error{json_path(root.path(), "plan_after"), "stands without \"plan\"",
                                   "name the plan before the fix \"plan\""});
     }
-    return ObjectReader(root, kFields)
+    return FieldReader(root, kFields)
         .required("engine", out.engine)
         .required("launch", out.launch)
         .optional("gpu", out.gpu)
@@ -479,7 +443,7 @@ Result<Scenario> read_scenario(std::string_view json_text) {
   const JsonField root(*document);
   if (auto head = read_head(root); !head) return tl::unexpected(std::move(head.error()));
   Scenario out;
-  auto fields = ObjectReader(root, kFields)
+  auto fields = FieldReader(root, kFields)
                     .required("id", out.id)
                     .required("title", out.title)
                     .required("source", out.source)
