@@ -119,6 +119,8 @@ struct PlanOp {
   std::optional<bool> registered;      // peer memory: the registered path or the plain one
   std::int32_t buffer = -1;            // allocate, free
   std::string rule;                    // the engine's function that issues it
+
+  friend bool operator==(const PlanOp&, const PlanOp&) = default;
 };
 
 // A run of operations that is repeated as a whole: a layer kind. Blocks follow one another and
@@ -128,6 +130,8 @@ struct OpBlock {
   std::int32_t count = 0;
   std::int64_t repeat = 1;
   std::optional<std::int64_t> layer;  // the first layer that it is
+
+  friend bool operator==(const OpBlock&, const OpBlock&) = default;
 };
 
 // ---- programs -------------------------------------------------------------------------------
@@ -142,12 +146,16 @@ struct DecisionInput {
   std::string input;
   DecisionSource from = DecisionSource::configuration;
   GroupId group = {};  // voted or broadcast in which group; none: not said
+
+  friend bool operator==(const DecisionInput&, const DecisionInput&) = default;
 };
 
 // What a decision ("bucket", "mode", "split", "run") reads.
 struct Decision {
   std::string what;
   std::vector<DecisionInput> inputs;
+
+  friend bool operator==(const Decision&, const Decision&) = default;
 };
 
 // What one class of ranks does in one event.
@@ -164,6 +172,8 @@ struct Program {
   std::vector<Decision> decides;
   std::vector<PlanOp> ops;
   std::vector<OpBlock> blocks;
+
+  friend bool operator==(const Program&, const Program&) = default;
 };
 
 // ---- events ---------------------------------------------------------------------------------

@@ -665,6 +665,9 @@ const Law law_capture_is_legal{
     .formula =
         "for all captures c, op in c: op is device work, created(op) < c, used(op) < c, "
         "segment(wait(op)) = segment(op); for all a, b over one communicator: a < b or b < a",
+    .way_out =
+        "make communicators, exchange addresses and wait on the host before the capture; run one "
+        "collective on each communicator first",
     .check_plan = check};
 
 }  // namespace capsize

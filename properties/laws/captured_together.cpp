@@ -258,6 +258,7 @@ const Law law_captured_together{
         "for all events e, G used in a captured region of e, r and s in G: captured_r(o) = "
         "captured_s(o), capture(e, r) = capture(e, s); e is a capture => all of G take part "
         "and all earlier work over G is ordered before e",
+    .way_out = "capture and replay on all ranks of the communicator at the same point",
     .check_plan = check_plan};
 
 }  // namespace capsize

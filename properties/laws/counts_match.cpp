@@ -554,6 +554,8 @@ const Law law_counts_match{
     .formula =
         "count_r = count_s and type_r = type_s for all r and s in G; "
         "rows_in = |G| rows_out in a reduce-scatter",
+    .way_out =
+        "take counts and types from values that all ranks share; size the output by the group",
     .check_plan = check};
 
 }  // namespace capsize

@@ -160,6 +160,9 @@ const Law law_decisions_are_shared{
     .formula =
         "for all decisions d of r, inputs i of d, groups G of r used in a captured region: "
         "i is configuration, or i is shared in some g with G inside g",
+    .way_out =
+        "vote on every input of the decision, or broadcast it, in the group that the captured "
+        "collective runs over",
     .check_plan = check_plan};
 
 }  // namespace capsize

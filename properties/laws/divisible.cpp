@@ -180,6 +180,7 @@ const Law law_divisible{
         "Every count that a path captures or presents can be split by every collective "
         "of its step.",
     .formula = "for all n in B(p) and T(p): n in U",
+    .way_out = "capture only counts that the group divides, or pad the rows before they are split",
     .check_path = check_path,
     .check_eager = check_eager};
 

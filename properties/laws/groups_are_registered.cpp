@@ -620,6 +620,9 @@ const Law law_groups_are_registered{
     .formula =
         "for all replays r, op in graph(r) on peer memory, rank m in group(op): exists register g: "
         "capture(m) < g < r, m in ranks(g)",
+    .way_out =
+        "enter every group that captured operations use, and exchange addresses on all its ranks "
+        "after the last capture and before the first replay",
     .check_plan = check};
 
 }  // namespace capsize

@@ -260,6 +260,7 @@ const Law law_memory_fits{
         "Weights, activations, KV cache, live buffers and captured graphs fit the budget at every "
         "event; graphs of one pool count once.",
     .formula = "weights + activations + kv + buffers + sum over pools of max(graphs) <= budget",
+    .way_out = "capture fewer or smaller sizes, or lower the share of the KV cache",
     .check_plan = check};
 
 }  // namespace capsize

@@ -72,6 +72,7 @@ const Law law_padding_is_inert{
         "What padding rows hold reaches no result: they are zero at sums, go to no expert and "
         "are not written to the KV cache.",
     .formula = "tokens < bucket implies padding in {zero, masked} at routers, sums and KV writes",
+    .way_out = "zero or mask the padding rows before routers, sums and cache writes",
     .check_plan = check};
 
 }  // namespace capsize

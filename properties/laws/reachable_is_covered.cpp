@@ -163,6 +163,7 @@ const Law law_reachable_is_covered{
         "A maximum or size that the caller named runs at a captured size, and every "
         "captured size is found.",
     .formula = "for all named m: pad(min(m, max T(p))) exists; for all b in B(p): pad(b) = b",
+    .way_out = "add the named size to the list after every filter, in the unit of the list",
     .check_path = check_path,
     .check_plan = check_plan};
 

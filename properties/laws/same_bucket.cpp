@@ -181,6 +181,8 @@ const Law law_same_bucket{
     .formula =
         "for all events e, groups G, captured o over G with rows(o) a function of the "
         "bucket, r and s in G that run graphs: bucket_r = bucket_s",
+    .way_out =
+        "agree on the bucket before dispatch: the largest local count over the group, rounded once",
     .check_plan = check_plan};
 
 }  // namespace capsize

@@ -148,6 +148,9 @@ const Law law_same_mode{
     .formula =
         "for all events e, groups G used in a captured region of e, r and s in G that run: "
         "(mode_r, key_r without size) = (mode_s, key_s without size)",
+    .way_out =
+        "exchange the mode together with the counts and take the least; give idle ranks a dummy "
+        "batch in the same graph",
     .check_plan = check_plan};
 
 }  // namespace capsize

@@ -373,6 +373,9 @@ const Law law_same_sequence{
     .formula =
         "for all groups G, r and s in G: ops_r(G) = ops_s(G); the wait-for graph over "
         "(rank, communicator, position) has no cycle",
+    .way_out =
+        "let every rank of the communicator reach the operation in the same order, or use a "
+        "communicator of those that do",
     .check_plan = check};
 
 }  // namespace capsize

@@ -183,6 +183,7 @@ const Law law_within_capacity{
         "The tokens of every captured size fit every bound of its path; every read and write "
         "stays inside its buffer.",
     .formula = "for all b in B(p): tokens(b) <= bound; 0 <= offset, offset + bytes <= size",
+    .way_out = "size the buffer by the largest captured size, or capture no size above it",
     .check_path = check_path,
     .check_plan = check_plan};
 

@@ -1,6 +1,7 @@
 // The events of a plan file.
 #include <algorithm>
 
+#include "scenarios/formats/plan_like.hpp"
 #include "scenarios/formats/plan_reading.hpp"
 
 namespace capsize::plan_reading {
@@ -14,9 +15,9 @@ constexpr std::array kEventKinds = {
 constexpr std::array kCaptureModes = {CaptureMode::global, CaptureMode::thread_local_mode,
                                       CaptureMode::relaxed};
 
-constexpr std::array<std::string_view, 15> kEventFields = {
-    "event",      "id",    "path",      "tokens", "group", "groups",       "buffer",  "bytes",
-    "generation", "ranks", "transport", "stream", "after", "capture_mode", "programs"};
+constexpr std::array<std::string_view, 16> kEventFields = {
+    "event",      "id",    "path",      "tokens", "group", "groups",       "buffer", "bytes",
+    "generation", "ranks", "transport", "stream", "after", "capture_mode", "like",   "programs"};
 
 constexpr unsigned bit(Kind kind) { return 1U << static_cast<unsigned>(kind); }
 constexpr unsigned kGroups = bit(Kind::create_group) | bit(Kind::register_groups);
@@ -30,7 +31,7 @@ struct FieldUse {
   unsigned allowed;
   unsigned needed;
 };
-constexpr std::array<FieldUse, 10> kFieldUses = {{
+constexpr std::array<FieldUse, 11> kFieldUses = {{
     {"group", kGroups, 0},
     {"groups", kGroups, 0},
     {"transport", bit(Kind::create_group), 0},
@@ -39,7 +40,8 @@ constexpr std::array<FieldUse, 10> kFieldUses = {{
     {"generation", bit(Kind::allocate), 0},
     {"ranks", kGroups | kBuffers, 0},
     {"capture_mode", bit(Kind::capture), 0},
-    {"programs", kRuns, kRuns},
+    {"like", kRuns, 0},
+    {"programs", kRuns, 0},
     {"path", ~0U, bit(Kind::capture) | bit(Kind::replay)},
 }};
 
@@ -135,6 +137,56 @@ Result<void> read_after(const Reading& reading, const JsonField& field,
   return {};
 }
 
+// An event that runs programs has its own, or those of an earlier one at another size.
+Result<void> check_programs(const JsonField& field, const PlanEvent& event, bool has_like) {
+  const bool own = field.value().contains("programs");
+  if ((kRuns & bit(event.kind)) == 0 || own != has_like) return {};
+  if (own) {
+    return fail(Error{json_path(field.path(), "like"), "stands beside programs of its own",
+                      "leave one of the two out"});
+  }
+  return fail(
+      Error{json_path(field.path(), "programs"),
+            "is missing: an event of the kind " + std::string(name_of(event.kind)) + " needs it",
+            "add this field, or \"like\" with the place of an earlier event"});
+}
+
+Result<void> take_like(Reading& reading, const JsonField& field, std::optional<std::int64_t> like,
+                       PlanEvent& event) {
+  if (!like) return {};
+  const auto refuse = [&](std::string text, std::string hint) {
+    return fail(Error{json_path(field.path(), "like"), std::move(text), std::move(hint)});
+  };
+  if (*like >= std::ssize(reading.plan.events)) {
+    return refuse("event " + std::to_string(*like) + " does not come before this event",
+                  "name the place of an earlier event, counted from 0");
+  }
+  const PlanEvent& other = reading.plan.events[static_cast<std::size_t>(*like)];
+  if ((kRuns & bit(other.kind)) == 0) {
+    return refuse("event " + std::to_string(*like) + " runs no programs",
+                  "name an event of the kind warm_up, capture, replay or eager");
+  }
+  if (event.tokens.value_or(0) < 1 || other.tokens.value_or(0) < 1) {
+    return refuse("both events need tokens of at least 1", "say \"tokens\" in both");
+  }
+  std::int64_t ops = 0;
+  for (const Program& program : other.programs) ops += std::ssize(program.ops);
+  reading.ops_left -= ops;
+  reading.programs_left -= std::ssize(other.programs);
+  if (reading.ops_left < 0 || reading.programs_left < 0) {
+    return refuse("the plan holds too many operations", "leave events out");
+  }
+  auto programs = programs_like(other, *event.tokens);
+  if (!programs) {
+    return refuse("the counts of event " + std::to_string(*like) + " at " +
+                      std::to_string(*other.tokens) + " tokens do not come out whole at " +
+                      std::to_string(*event.tokens),
+                  "write the programs out");
+  }
+  event.programs = *std::move(programs);
+  return {};
+}
+
 Result<void> name_event(Reading& reading, const JsonField& field, const PlanEvent& event) {
   if (event.id.empty()) return {};
   const auto place = static_cast<std::int32_t>(reading.plan.events.size());
@@ -145,6 +197,7 @@ Result<void> name_event(Reading& reading, const JsonField& field, const PlanEven
 
 Result<void> read_event(Reading& reading, const JsonField& field) {
   PlanEvent event;
+  std::optional<std::int64_t> like;
   ObjectReader reader(field, kEventFields);
   reader.required("event", [&](const JsonField& f) {
     return word(kEventKinds, event.kind)(f).and_then(
@@ -163,9 +216,12 @@ Result<void> read_event(Reading& reading, const JsonField& field) {
   reader.optional("stream", count(event.stream, kStreamMax));
   reader.optional("after", [&](const JsonField& f) { return read_after(reading, f, event.after); });
   reader.optional("capture_mode", word(kCaptureModes, event.capture_mode));
+  reader.optional("like", count(like));
   reader.optional("programs", [&](const JsonField& f) { return read_programs(reading, f, event); });
   auto read = reader.done()
                   .and_then([&] { return check_groups(field, event); })
+                  .and_then([&] { return check_programs(field, event, like.has_value()); })
+                  .and_then([&] { return take_like(reading, field, like, event); })
                   .and_then([&] { return take_transport(reading, field, event); })
                   .and_then([&] { return name_event(reading, field, event); });
   if (read) reading.plan.events.push_back(std::move(event));

@@ -4,9 +4,20 @@
 
 #include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/plan.hpp"
+#include "scenarios/formats/plan_like.hpp"
 
 namespace capsize {
 namespace {
+
+// Kinds of steps that later events are compared with.
+constexpr std::size_t kKindsMost = 64;
+
+// A first look before whole programs are scaled and compared.
+bool alike(const PlanEvent& a, const PlanEvent& b) {
+  return std::ranges::equal(a.programs, b.programs, [](const Program& x, const Program& y) {
+    return x.ranks == y.ranks && x.mode == y.mode && x.ops.size() == y.ops.size();
+  });
+}
 
 // From how many ranks on a group is written as ranges instead of a list.
 constexpr std::size_t kListedRanks = 16;
@@ -85,6 +96,7 @@ class PlanWriter {
   void write_machine();
   void write_events();
   void write_event(const PlanEvent& event, const std::string& id);
+  [[nodiscard]] std::optional<std::int64_t> like_of(const PlanEvent& event);
   void write_event_groups(const PlanEvent& event);
   void write_program(const Program& program);
   void write_decisions(const std::vector<Decision>& decisions);
@@ -131,7 +143,8 @@ class PlanWriter {
   const Lifecycle& plan_;
   JsonWriter out_;
   std::vector<std::string> event_ids_;
-  std::vector<std::string> op_ids_;  // of the program at hand
+  std::vector<std::int64_t> written_out_;  // events whose programs others may be like
+  std::vector<std::string> op_ids_;        // of the program at hand
 };
 
 const std::string& name_in(const NamedValue& value) { return value.first; }
@@ -304,6 +317,22 @@ void PlanWriter::write_event_groups(const PlanEvent& event) {
   out_.end_array();
 }
 
+// The event that was written out before and does the same at another size; none where there is
+// none, and where programs without operations are short enough.
+std::optional<std::int64_t> PlanWriter::like_of(const PlanEvent& event) {
+  const auto has_ops = [](const Program& program) { return !program.ops.empty(); };
+  if (!event.tokens || std::ranges::none_of(event.programs, has_ops)) return std::nullopt;
+  for (auto at = written_out_.rbegin(); at != written_out_.rend(); ++at) {
+    const PlanEvent& other = plan_.events[static_cast<std::size_t>(*at)];
+    if (other.kind != event.kind || other.path != event.path || !alike(other, event)) continue;
+    const auto programs = programs_like(other, *event.tokens);
+    if (programs && *programs == event.programs) return *at;
+  }
+  // Beyond so many kinds of steps a search costs more than it saves.
+  if (written_out_.size() < kKindsMost) written_out_.push_back(&event - plan_.events.data());
+  return std::nullopt;
+}
+
 void PlanWriter::write_event(const PlanEvent& event, const std::string& id) {
   out_.next_line().begin_object().field("event", name_of(event.kind));
   field("id", id);
@@ -320,7 +349,9 @@ void PlanWriter::write_event(const PlanEvent& event, const std::string& id) {
   field("capture_mode", event.capture_mode);
   const bool runs = event.kind == PlanEventKind::warm_up || event.kind == PlanEventKind::capture ||
                     event.kind == PlanEventKind::replay || event.kind == PlanEventKind::eager;
-  if (runs) {
+  if (const auto like = runs ? like_of(event) : std::nullopt) {
+    out_.field("like", *like);
+  } else if (runs) {
     out_.key("programs").begin_array();
     for (const Program& program : event.programs) write_program(program);
     out_.end_array();
