@@ -68,11 +68,7 @@ Result<void> read_family(Reading& reading, const JsonField& field, PlanGroups& f
 FamilyFacts facts_of(const PlanGroups& family, std::int64_t world) {
   FamilyFacts facts;
   std::int64_t members = 0;
-  for (std::size_t g = 0; g < family.groups.size(); ++g) {
-    const std::int64_t size = std::ssize(family.groups[g]);
-    members += size;
-    facts.size = g == 0 || size == facts.size ? size : -2;
-  }
+  for (const auto& group : family.groups) members += std::ssize(group);
   facts.complete = members == world;
   if (facts.complete) return facts;
   facts.outside.reserve(static_cast<std::size_t>(world) + 1);

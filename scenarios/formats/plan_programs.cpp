@@ -45,7 +45,6 @@ class ProgramReader {
   Result<void> check_op(const JsonField& field, const PlanOp& op);
   Result<void> check_members(const JsonField& field, const PlanOp& op);
   Result<void> check_peer(const JsonField& field, const PlanOp& op);
-  Result<void> check_sizes(const JsonField& field, const PlanOp& op);
   [[nodiscard]] bool look() { return --reading_.looks_left >= 0; }
 
   void add_to_block(std::int64_t repeat, std::optional<std::int64_t> layer, std::int32_t first);
@@ -298,9 +297,7 @@ Result<void> ProgramReader::check_op(const JsonField& field, const PlanOp& op) {
                           " operands, but \"in\" layouts of " + std::to_string(op.in.size()),
                       "give one value for each data operand in both"});
   }
-  return check_members(field, op).and_then([&] { return check_peer(field, op); }).and_then([&] {
-    return check_sizes(field, op);
-  });
+  return check_members(field, op).and_then([&] { return check_peer(field, op); });
 }
 
 // Every rank that runs the operation is in a group of its family. Creating a group is the
@@ -334,28 +331,6 @@ Result<void> ProgramReader::check_peer(const JsonField& field, const PlanOp& op)
                     std::to_string(*op.peer) + " reaches no rank from ranks " +
                         program_.ranks.text().substr(0, kTextMax),
                     "name the rank that the first of them reaches, or its position in the group"});
-}
-
-// One size for each member of the group that a rank is in.
-Result<void> ProgramReader::check_sizes(const JsonField& field, const PlanOp& op) {
-  if (op.sizes.empty() || !op.group.valid()) return {};
-  const auto wrong = [&](std::int64_t size) {
-    return fail(Error{json_path(field.path(), "sizes"),
-                      "holds " + std::to_string(op.sizes.size()) + " sizes, but the group " +
-                          reading_.plan.family(op.group).name + " has " + std::to_string(size) +
-                          " ranks",
-                      "give one size for each rank of the group"});
-  };
-  const std::int64_t all = reading_.facts[static_cast<std::size_t>(op.group.index)].size;
-  if (all == std::ssize(op.sizes)) return {};
-  for (const RankRange& range : program_.ranks.ranges()) {
-    for (std::int64_t rank = range.first; rank <= range.last; ++rank) {
-      if (!look()) return fail(too_many_looks(field));
-      const std::int64_t size = reading_.plan.size_at(op.group, rank);
-      if (size != 0 && size != std::ssize(op.sizes)) return wrong(size);
-    }
-  }
-  return {};
 }
 
 // ---- programs ---------------------------------------------------------------------------------

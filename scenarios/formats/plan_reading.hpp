@@ -37,7 +37,6 @@ inline constexpr std::int64_t kLooksMax = std::int64_t{1} << 26;   // single ran
 // What is asked of a family again and again.
 struct FamilyFacts {
   bool complete = false;              // every rank of the world is in some group
-  std::int64_t size = -1;             // of its groups where all are equal
   std::vector<std::int32_t> outside;  // [r]: ranks below r in no group; empty where complete
 };
 

@@ -396,7 +396,7 @@ class PlanMaker {
       op.peer = static_cast<std::int64_t>(choose_.below(static_cast<std::size_t>(plan_.world)));
       if (!peer_of(plan_, program, op, program.ranks.first())) op.group = GroupId{};
     }
-    fill_data(op, program);
+    fill_data(op);
     fill_launch(op);
     if (choose_.yes()) op.id = "op " + std::to_string(program.ops.size());
     std::vector<std::int32_t> named;
@@ -435,7 +435,7 @@ class PlanMaker {
     return out;
   }
 
-  void fill_data(PlanOp& op, const Program& program) {
+  void fill_data(PlanOp& op) {
     op.rows_in = choose_.numbers();
     op.rows_out = choose_.maybe_number();
     op.dtype = choose_.maybe_text();
@@ -446,16 +446,7 @@ class PlanMaker {
     if (choose_.yes()) op.out = a_layout();
     op.reads = some_ranges();
     op.writes = some_ranges();
-    if (!choose_.yes()) return;
-    // One size a member, where all ranks of the program have as many.
-    const auto size_at = [&](std::int64_t rank) {
-      return op.group.valid() ? plan_.size_at(op.group, rank) : 3;
-    };
-    const std::int64_t members = size_at(program.ranks.first());
-    bool equal = true;
-    program.ranks.for_each([&](std::int64_t rank) { equal = equal && size_at(rank) == members; });
-    if (!equal) return;
-    for (std::int64_t i = 0; i < members; ++i) op.sizes.push_back(choose_.number());
+    if (choose_.yes()) op.sizes = choose_.numbers();
   }
 
   void fill_launch(PlanOp& op) {

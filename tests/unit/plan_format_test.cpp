@@ -299,10 +299,10 @@ TEST(PlanFormat, UnusualPlansAreRead) {
           {"ranks": "0-3", "ops": [{"op": "create_group", "group": "draft"}]}]},
         {"event": "eager", "programs": [
           {"ranks": "0-1", "ops": [{"op": "barrier", "group": "draft"}]}]}]})json",
-      // Groups of different sizes, each program with its own list.
+      // Groups of different sizes; whether a list has a size for each member is for a law to judge.
       R"json({"schema": 1, "world": 3, "groups": {"g": [[0], [1, 2]]}, "events": [
         {"event": "eager", "programs": [
-          {"ranks": "0", "ops": [{"op": "all_gather", "group": "g", "sizes": [4]}]},
+          {"ranks": "0", "ops": [{"op": "all_gather", "group": "g", "sizes": [4, 5, 6]}]},
           {"ranks": "1-2", "ops": [{"op": "all_gather", "group": "g", "sizes": [4, 5]}]}]}]})json",
       // A position in the group as the peer.
       with(R"json([{"event": "eager", "programs": [{"ranks": "1-3:2", "ops": [
