@@ -1,22 +1,24 @@
 #include "scenarios/formats/plan_like.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "sim/timeline.hpp"
 
 namespace capsize {
 namespace {
 
+constexpr std::int64_t kCountMost = std::int64_t{1} << 53;  // what a plan file may hold
+
 // Multiplies counts by one ratio and remembers whether all came out whole.
 class Scale {
  public:
-  Scale(std::int64_t tokens, std::int64_t over) : tokens_(tokens), over_(over) {}
+  Scale(std::int64_t tokens, std::int64_t over)
+      : times_(tokens / std::gcd(tokens, over)), over_(over / std::gcd(tokens, over)) {}
 
   void operator()(std::int64_t& count) {
-    // Counts stay below 2^53 and ratios are of such counts: 128 bits hold every product.
-    const __int128 product = static_cast<__int128>(count) * tokens_;
-    whole_ = whole_ && product % over_ == 0 && product / over_ < (std::int64_t{1} << 53);
-    count = whole_ ? static_cast<std::int64_t>(product / over_) : 0;
+    whole_ = whole_ && count % over_ == 0 && (times_ == 0 || count / over_ <= kCountMost / times_);
+    count = whole_ ? count / over_ * times_ : 0;
   }
   void operator()(std::optional<std::int64_t>& count) {
     if (count) (*this)(*count);
@@ -37,7 +39,7 @@ class Scale {
   [[nodiscard]] bool whole() const { return whole_; }
 
  private:
-  std::int64_t tokens_;
+  std::int64_t times_;
   std::int64_t over_;
   bool whole_ = true;
 };
