@@ -5,6 +5,7 @@ option(CAPSIZE_BENCH "Build the benchmarks (Google Benchmark)" OFF)
 option(CAPSIZE_CUDA "Build the CUDA parts where a toolkit is found" ON)
 option(CAPSIZE_SANITIZE "Everything with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(CAPSIZE_SANITIZED_PROGRAM "A second, sanitized build of the program for tests/bad_input" OFF)
+option(CAPSIZE_FUZZ "Build the fuzzers of tests/fuzz (clang 16 or later)" OFF)
 option(CAPSIZE_UNITY "Compile test files in batches; OFF shows a missing #include" ON)
 
 set(CMAKE_CXX_STANDARD 20)
@@ -41,5 +42,16 @@ if(CAPSIZE_SANITIZE)
   # The sanitizers' checks confuse g++'s flow analysis of uninitialized values.
   target_compile_options(capsize_build_options INTERFACE
     "$<$<COMPILE_LANGUAGE:CXX>:${capsize_sanitizers};-Wno-maybe-uninitialized>")
+  target_link_options(capsize_build_options INTERFACE -fsanitize=address,undefined)
+endif()
+if(CAPSIZE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16)
+    message(FATAL_ERROR "CAPSIZE_FUZZ needs clang 16 or later, this is "
+      "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}: use ci/fuzz, or "
+      "ci/bootstrap --fuzz and CXX=clang++-16 cmake --preset fuzz.")
+  endif()
+  # Warnings are the plain build's business; assertions stay in.
+  target_compile_options(capsize_build_options INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link;${capsize_sanitizers};-w;-UNDEBUG>")
   target_link_options(capsize_build_options INTERFACE -fsanitize=address,undefined)
 endif()

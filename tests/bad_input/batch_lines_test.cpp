@@ -287,7 +287,7 @@ TEST_P(BadInput, LongListsGetAVerdictInTime) {
   const std::string model = "--model-path deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct --tp 8 ";
   const std::vector<std::string> options = {
       "--piecewise-cuda-graph-tokens" + descending, "--cuda-graph-bs" + descending,
-      "--cuda-graph-max-bs 1048576", "--disable-cuda-graph-padding --cuda-graph-max-bs 65536"};
+      "--cuda-graph-max-bs 1048576", "--disable-cuda-graph-padding --cuda-graph-max-bs 32768"};
   for (const char* rules : {"pre-23972", "33200"}) {
     for (const std::string& option : options) {
       const ChildRun run = this->run({"check", "--json", "--rules", rules, "-"}, model + option);

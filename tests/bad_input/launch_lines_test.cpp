@@ -105,6 +105,11 @@ std::vector<Malformed> numbers_too_large() {
       too_large("HugeInAList", "--cuda-graph-bs 1 2 99999999999999999999", "--cuda-graph-bs",
                 "99999999999999999999"),
       too_large("HugeTensorParallel", "--tp 1048577", "--tp-size", "1048577"),
+      too_large("EveryBatchSize", "--disable-cuda-graph-padding --cuda-graph-max-bs 32769",
+                "--cuda-graph-max-bs", "32769"),
+      too_large("LongList", "--cuda-graph-bs" + repeated(" 8", 32769), "--cuda-graph-bs", "32769"),
+      too_large("LongPrefillList", "--piecewise-cuda-graph-tokens" + repeated(" 8", 32769),
+                "--piecewise-cuda-graph-tokens", "32769"),
       too_large("WorldTooLarge", "--tp 16384 --pp-size 16384", "--tp-size", "268435456"),
   };
 }

@@ -199,6 +199,29 @@ Result<void> check_size(std::string_view flag, std::int64_t value) {
                               "give a size of at most " + std::to_string(kLargestSize)});
 }
 
+Result<void> check_length(std::string_view flag, std::int64_t sizes) {
+  if (sizes <= kLongestList) return {};
+  return tl::unexpected(Error{std::string(flag),
+                              std::to_string(sizes) + " capture sizes are more than capsize lists",
+                              "give at most " + std::to_string(kLongestList) + " sizes"});
+}
+
+// Lists stay short enough to tell of every size. Without padding the engine captures every batch
+// size up to the maximum.
+Result<void> check_lists(const ServerArgs& args) {
+  for (const auto& [flag, list] :
+       {std::pair<std::string_view, const std::optional<SizeList>*>{"--cuda-graph-bs",
+                                                                    &args.cuda_graph_bs},
+        {"--piecewise-cuda-graph-tokens", &args.piecewise_cuda_graph_tokens}}) {
+    if (!*list || (*list)->empty()) continue;
+    if (auto fits = check_size(flag, std::ranges::max(**list)); !fits) return fits;
+    if (auto fits = check_length(flag, std::ssize(**list)); !fits) return fits;
+  }
+  const bool given = args.cuda_graph_bs && !args.cuda_graph_bs->empty();
+  if (!args.disable_cuda_graph_padding || given) return {};
+  return check_length("--cuda-graph-max-bs", args.cuda_graph_max_bs.value_or(0));
+}
+
 // Sizes that lists or groups are built from must stay small enough to build them.
 Result<void> check_sizes(const ServerArgs& args) {
   for (const auto& [flag, value] :
@@ -214,13 +237,7 @@ Result<void> check_sizes(const ServerArgs& args) {
         {"--piecewise-cuda-graph-max-tokens", args.piecewise_cuda_graph_max_tokens.value_or(0)}}) {
     if (auto fits = check_size(flag, value); !fits) return fits;
   }
-  for (const auto& [flag, list] :
-       {std::pair<std::string_view, const std::optional<SizeList>*>{"--cuda-graph-bs",
-                                                                    &args.cuda_graph_bs},
-        {"--piecewise-cuda-graph-tokens", &args.piecewise_cuda_graph_tokens}}) {
-    if (!*list || (*list)->empty()) continue;
-    if (auto fits = check_size(flag, std::ranges::max(**list)); !fits) return fits;
-  }
+  if (auto fits = check_lists(args); !fits) return fits;
   if (args.tp_size > 0 && args.pp_size > 0 && args.tp_size * args.pp_size > kLargestWorld) {
     return tl::unexpected(
         Error{"--tp-size",

@@ -14,6 +14,9 @@ namespace capsize::sglang {
 // Sizes above this are refused as input: the generated lists would not fit a person's patience.
 inline constexpr std::int64_t kLargestSize = std::int64_t{1} << 20;
 inline constexpr std::int64_t kLargestWorld = 16384;
+// So are lists of more sizes than this, given or generated one by one: each size has a line of its
+// own in the report, and no server captures as many graphs.
+inline constexpr std::int64_t kLongestList = std::int64_t{1} << 15;
 
 struct DefaultSizesInput {
   std::optional<std::int64_t> gpu_memory_mib;  // none where the engine cannot tell

@@ -1,0 +1,17 @@
+// libFuzzer on pasted launch text (entries.hpp says what is tried). Started by ci/fuzz; a finding
+// again:
+//
+//   build/fuzz/bin/launch_line_fuzz build/fuzz/findings/FILE
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/fuzz/entries.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto fault = capsize::fuzz::try_launch_line({reinterpret_cast<const char*>(data), size});
+  if (!fault) return 0;
+  std::fprintf(stderr, "launch_line_fuzz: %s\n", fault->c_str());
+  std::abort();
+}
