@@ -368,8 +368,9 @@ class Renderer {
     }
   }
 
-  // Path names as words: eager_prefill is "eager prefill".
+  // Path names as words: eager_prefill is "eager prefill". What concerns no path has none.
   static std::string plain(std::string_view path) {
+    if (path.empty()) return "the whole plan";
     std::string text(path);
     std::ranges::replace(text, '_', ' ');
     return text;
