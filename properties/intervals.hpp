@@ -28,6 +28,7 @@ class Intervals {
   }
 
   void remove(Range range) {
+    if (range.first >= range.second) return;
     std::vector<Range> out;
     for (const Range& each : ranges_) {
       if (each.first < range.first)
@@ -39,6 +40,18 @@ class Intervals {
     ranges_ = std::move(out);
   }
 
+  [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
+
+  // The parts of them in a range.
+  [[nodiscard]] std::vector<Range> within(Range range) const {
+    std::vector<Range> out;
+    for (const Range& each : ranges_) {
+      const Range part = {std::max(each.first, range.first), std::min(each.second, range.second)};
+      if (part.first < part.second) out.push_back(part);
+    }
+    return out;
+  }
+
   [[nodiscard]] bool covers(Range range) const {
     if (range.first >= range.second) return true;
     return std::ranges::any_of(ranges_, [&](const Range& each) {
@@ -47,6 +60,7 @@ class Intervals {
   }
 
   [[nodiscard]] bool meets(Range range) const {
+    if (range.first >= range.second) return false;
     return std::ranges::any_of(ranges_, [&](const Range& each) {
       return each.first < range.second && range.first < each.second;
     });

@@ -350,7 +350,8 @@ bool overlap(const BufferRange& a, const BufferRange& b) {
   constexpr std::int64_t kOpen = INT64_MAX;
   const std::int64_t a_end = a.bytes < 0 ? kOpen : a.offset + a.bytes;
   const std::int64_t b_end = b.bytes < 0 ? kOpen : b.offset + b.bytes;
-  return a.offset < b_end && b.offset < a_end;
+  // An empty range has no byte to share.
+  return std::max(a.offset, b.offset) < std::min(a_end, b_end);
 }
 
 }  // namespace capsize

@@ -1,6 +1,8 @@
 // key_is_complete: a graph is found under the key that it was stored under, the key says everything
 // that the captured operations take as constant, and what admits a batch counts as the key does.
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "properties/plan_report.hpp"
 
@@ -23,6 +25,112 @@ std::int64_t rows_of(const PlanCapture& entry, std::int64_t size) {
 bool is_graph(const PlanEvent& event, const Program& program) {
   return event.kind == PlanEventKind::capture && program.mode != GraphMode::eager;
 }
+
+// Longer programs are compared in their first part.
+constexpr std::size_t kUnfoldedMost = 4096;
+
+// Calls `visit` for a repeated part until it says that nothing was added or all is full.
+template <class Visit>
+void repeat_while(std::int64_t repeat, const Visit& adds) {
+  for (std::int64_t i = 0; i < repeat && adds(); ++i) {
+  }
+}
+
+// The captured operations that a replay runs, with every repetition.
+std::vector<const RunOp*> unfolded_graph(const Running& running) {
+  std::vector<const RunOp*> out;
+  const auto add_block = [&](const RunBlock& block) {
+    const std::size_t before = out.size();
+    for (std::int32_t i = block.first; i < block.first + block.count; ++i) {
+      const RunOp& each = running.ops[static_cast<std::size_t>(i)];
+      if (each.from_graph && each.captured) out.push_back(&each);
+    }
+    return out.size() > before && out.size() < kUnfoldedMost;
+  };
+  for (const RunPart& part : running.parts) {
+    repeat_while(part.repeat, [&] {
+      const std::size_t before = out.size();
+      for (std::int32_t i = part.first_block; i < part.first_block + part.blocks; ++i) {
+        const RunBlock& block = running.blocks[static_cast<std::size_t>(i)];
+        repeat_while(block.repeat, [&] { return add_block(block); });
+      }
+      return out.size() > before && out.size() < kUnfoldedMost;
+    });
+  }
+  return out;
+}
+
+// The operations that a step says it would launch, with every repetition.
+std::vector<const PlanOp*> unfolded_step(const Program& program) {
+  std::vector<const PlanOp*> out;
+  const auto add_block = [&](const OpBlock& block) {
+    const std::size_t before = out.size();
+    for (std::int32_t i = block.first_op; i < block.first_op + block.count; ++i) {
+      const PlanOp& each = program.ops[static_cast<std::size_t>(i)];
+      if (each.captured.value_or(false)) out.push_back(&each);
+    }
+    return out.size() > before && out.size() < kUnfoldedMost;
+  };
+  repeat_while(program.repeat, [&] {
+    const std::size_t before = out.size();
+    for (const OpBlock& block : program.blocks) {
+      repeat_while(block.repeat, [&] { return add_block(block); });
+    }
+    return out.size() > before && out.size() < kUnfoldedMost;
+  });
+  return out;
+}
+
+// Finds the captured operation that a restated one stands for: the next of its kind, group and id;
+// where one of the two has no id, the next of its kind and group that no id has claimed.
+class Pairs {
+ public:
+  Pairs(const std::vector<const PlanOp*>& restated, const std::vector<const RunOp*>& captured)
+      : captured_(captured), taken_(captured.size(), false), found_(restated.size(), nullptr) {
+    for (std::size_t i = 0; i < captured.size(); ++i) {
+      const PlanOp& each = *captured[i]->op;
+      queues_[key(each, Which::any)].places.push_back(i);
+      queues_[key(each, each.id.empty() ? Which::nameless : Which::named)].places.push_back(i);
+    }
+    for (std::size_t i = 0; i < restated.size(); ++i) {
+      if (!restated[i]->id.empty()) found_[i] = take(key(*restated[i], Which::named));
+    }
+    for (std::size_t i = 0; i < restated.size(); ++i) {
+      if (found_[i] != nullptr) continue;
+      found_[i] = take(key(*restated[i], restated[i]->id.empty() ? Which::any : Which::nameless));
+    }
+  }
+
+  // The partner of the restated operation at a place; none where the graph has none.
+  [[nodiscard]] const RunOp* of(std::size_t place) const { return found_[place]; }
+
+ private:
+  enum class Which : std::uint8_t { any, nameless, named };
+  using Key = std::tuple<Which, PlanOpKind, std::int8_t, std::string_view>;
+  struct Queue {
+    std::vector<std::size_t> places;
+    std::size_t next = 0;
+  };
+
+  static Key key(const PlanOp& op, Which which) {
+    return {which, op.kind, op.group.index, which == Which::named ? op.id : std::string_view()};
+  }
+
+  const RunOp* take(const Key& key) {
+    const auto at = queues_.find(key);
+    if (at == queues_.end()) return nullptr;
+    auto& [places, next] = at->second;
+    while (next < places.size() && taken_[places[next]]) ++next;
+    if (next == places.size()) return nullptr;
+    taken_[places[next]] = true;
+    return captured_[places[next]];
+  }
+
+  const std::vector<const RunOp*>& captured_;
+  std::vector<bool> taken_;
+  std::vector<const RunOp*> found_;
+  std::map<Key, Queue> queues_;
+};
 
 class Check {
  public:
@@ -47,20 +155,25 @@ class Check {
  private:
   // ---- store key = look-up key ----------------------------------------------------------------
 
-  // Plans may hold fewer capture events than sizes were captured: what `kept` names was captured,
-  // unless the plan shows that very size captured under another key.
-  [[nodiscard]] bool kept(const PlanEvent& event, const Program& program) const {
+  // Whether `kept` names the size of a program: under its very key, or without saying which key.
+  enum class Kept : std::uint8_t { no, under_some_key, under_its_key };
+
+  [[nodiscard]] Kept kept(const PlanEvent& event, const Program& program) const {
     const Size rows = bucket_of(program);
-    if (!rows) return false;
-    return std::ranges::any_of(plan_.captures, [&](const PlanCapture& entry) {
-      const bool other_mode = entry.mode && program.mode && entry.mode != program.mode;
-      if (entry.path != event.path || other_mode || !same_rest(entry, program)) return false;
-      return std::ranges::any_of(entry.kept,
-                                 [&](std::int64_t size) { return rows_of(entry, size) == *rows; });
-    });
+    Kept best = Kept::no;
+    for (const PlanCapture& entry : plan_.captures) {
+      if (!rows || entry.path != event.path || !may_hold(entry, program)) continue;
+      const bool here = std::ranges::any_of(
+          entry.kept, [&](std::int64_t size) { return rows_of(entry, size) == *rows; });
+      if (!here) continue;
+      best = std::max(best, entry.key && program.key ? Kept::under_its_key : Kept::under_some_key);
+    }
+    return best;
   }
 
-  static bool same_rest(const PlanCapture& entry, const Program& program) {
+  // Whether an entry may stand for graphs of this mode and, but for the size, this key.
+  static bool may_hold(const PlanCapture& entry, const Program& program) {
+    if (entry.mode && program.mode && entry.mode != program.mode) return false;
     return !entry.key || !program.key || without_size(*entry.key) == without_size(*program.key);
   }
 
@@ -68,6 +181,8 @@ class Check {
   // and of its own key by other ranks.
   struct Near {
     const Program* other_key = nullptr;
+    const Program* other_size = nullptr;   // of those, one whose key differs in its size alone
+    const Program* other_names = nullptr;  // or in what it is made of
     const Program* latest = nullptr;
     std::int32_t by_others = -1;
   };
@@ -84,19 +199,40 @@ class Check {
         const bool same =
             wanted.key && stored.key ? *wanted.key == *stored.key : bucket_of(stored) == rows;
         if (same && near.by_others < 0) near.by_others = i;
-        const bool same_size = rows && (capture.tokens == rows || bucket_of(stored) == rows);
-        if (!same && same_size && near.other_key == nullptr) near.other_key = &stored;
+        // The size of a graph is its bucket; where that is not said, what it was captured for.
+        const bool same_size =
+            rows && (bucket_of(stored) == rows || (!stored.bucket && capture.tokens == rows));
+        if (!same && same_size) near_key(near, wanted, stored);
       }
     }
     return near;
   }
 
+  static void near_key(Near& near, const Program& wanted, const Program& stored) {
+    if (near.other_key == nullptr) near.other_key = &stored;
+    if (!wanted.key || !stored.key) return;
+    const GraphKey a = without_size(*wanted.key);
+    const GraphKey b = without_size(*stored.key);
+    if (a == b && near.other_size == nullptr) near.other_size = &stored;
+    const auto named_alike = [](const NamedValue& x, const NamedValue& y) {
+      return x.first == y.first;
+    };
+    if (!std::ranges::equal(a, b, named_alike) && near.other_names == nullptr) {
+      near.other_names = &stored;
+    }
+  }
+
+  // Plans may hold fewer capture events than sizes were captured: what `kept` names was captured,
+  // unless the plan shows that very size captured under a key that cannot be right.
+  [[nodiscard]] bool stands_in(Kept kept, const Near& near) const {
+    if (kept == Kept::no || near.by_others >= 0 || near.other_size != nullptr) return false;
+    return kept == Kept::under_its_key || near.other_names == nullptr;
+  }
+
   void judge_missing(const EventRun& event, std::int32_t place) {
     const Running& running = event.runnings[static_cast<std::size_t>(place)];
     const Near found = near(event, *running.program);
-    if (found.other_key == nullptr && found.by_others < 0 && kept(*event.event, *running.program)) {
-      return;
-    }
+    if (stands_in(kept(*event.event, *running.program), found)) return;
     Breach breach = breach_at(event);
     breach.rank = running.ranks.first();
     breach.running = place;
@@ -148,54 +284,41 @@ class Check {
     return {};
   }
 
-  // The captured operation that a restated one stands for: of the same id, else the next of its
-  // kind that is not taken yet.
-  static const RunOp* counterpart(const Running& running, const PlanOp& restated,
-                                  std::vector<bool>& taken) {
-    for (const bool by_id : {true, false}) {
-      for (std::size_t i = 0; i < running.ops.size(); ++i) {
-        const RunOp& each = running.ops[i];
-        if (!each.from_graph || !each.captured || taken[i]) continue;
-        const bool ids = !each.op->id.empty() && !restated.id.empty();
-        if (each.op->kind != restated.kind || each.op->group != restated.group) continue;
-        if (by_id ? ids && each.op->id == restated.id : !ids) {
-          taken[i] = true;
-          return &each;
-        }
-      }
-    }
-    return nullptr;
-  }
-
   void judge_restated(const EventRun& event, std::int32_t place) {
     const Running& running = event.runnings[static_cast<std::size_t>(place)];
-    std::vector<bool> taken(running.ops.size(), false);
-    for (const PlanOp& restated : running.program->ops) {
-      if (!restated.captured.value_or(false)) continue;
-      const RunOp* captured = counterpart(running, restated, taken);
-      std::string text;
-      if (captured == nullptr) {
-        text = "this step would launch " + op_text(plan_, restated) + ", which is not";
-      } else {
-        text = difference(restated, *captured->op);
-      }
-      if (text.empty()) continue;
-      const RunOp shown{.op = captured == nullptr ? &restated : captured->op,
-                        .layer = captured == nullptr ? -1 : captured->layer};
+    const auto restated = unfolded_step(*running.program);
+    if (restated.empty()) return;
+    const auto captured = unfolded_graph(running);
+    const Pairs pairs(restated, captured);
+    std::vector<const PlanOp*> told;
+    for (std::size_t i = 0; i < restated.size(); ++i) {
+      const RunOp* partner = pairs.of(i);
+      if (partner == nullptr && captured.size() >= kUnfoldedMost) continue;
+      std::string text = partner != nullptr ? difference(*restated[i], *partner->op)
+                                            : "this step would launch " +
+                                                  op_text(plan_, *restated[i]) + ", which is not";
+      if (text.empty() || std::ranges::find(told, restated[i]) != told.end()) continue;
+      told.push_back(restated[i]);
+      const RunOp shown{.op = partner == nullptr ? restated[i] : partner->op,
+                        .layer = partner == nullptr ? -1 : partner->layer};
       Breach breach = breach_at(timeline_, event, place, shown);
       breach.key = key_text(*running.program);
       breach.symptom = Symptom::silent_corruption;
-      breach.blame =
-          text + " in the captured graph: the key " + breach.key + " does not determine it";
+      breach.blame = std::move(text) + " in the captured graph: the key " + breach.key +
+                     " does not determine it";
       report_.add(std::move(breach));
     }
   }
 
   // ---- what admits a batch --------------------------------------------------------------------
 
-  // One rank a replica: a sum over replicas is the count of the only one.
+  // A sum over replicas is the count of the only one: no group of several replicas, or one
+  // attention-TP group of all ranks.
   [[nodiscard]] bool one_replica() const {
     bool named = false;
+    if (const auto attn_tp = plan_.find_group("attn_tp")) {
+      if (plan_.size_of(*attn_tp) == plan_.world) return true;
+    }
     for (const PlanGroups& family : plan_.families) {
       if (family.name.find("dp") == std::string::npos) continue;
       named = true;
@@ -242,11 +365,13 @@ class Check {
 
   // ---- rows of a rank, or of all --------------------------------------------------------------
 
-  [[nodiscard]] Size least_kept(std::string_view path, std::int64_t enough) const {
+  // The least size that a program of this mode and key (none: any) can look up for so many rows.
+  [[nodiscard]] Size least_size(std::string_view path, const Program* program,
+                                std::int64_t enough) const {
     Size least;
     for (const PlanCapture& entry : plan_.captures) {
-      if (entry.path != path) continue;
-      for (const std::int64_t size : entry.kept) {
+      if (entry.path != path || (program != nullptr && !may_hold(entry, *program))) continue;
+      for (const std::int64_t size : entry.admits ? *entry.admits : entry.kept) {
         const std::int64_t rows = rows_of(entry, size);
         if (rows >= enough && (!least || rows < *least)) least = rows;
       }
@@ -275,18 +400,21 @@ class Check {
 
   void judge_scope(const EventRun& event) {
     if (event.tokens < 1 || plan_.captures.empty()) return;
-    const Size local = least_kept(event.event->path, event.tokens);
-    if (!local) return;
+    const Size least = least_size(event.event->path, nullptr, event.tokens);
+    if (!least) return;
     for (std::size_t i = 0; i < event.runnings.size(); ++i) {
       const Running& running = event.runnings[i];
-      const Size bucket = bucket_of(*running.program);
-      if (!running.replays() || !bucket || *bucket <= *local) continue;
+      const Program& program = *running.program;
+      const Size bucket = bucket_of(program);
+      if (!running.replays() || !bucket || *bucket <= *least) continue;
+      const Size local = least_size(event.event->path, &program, event.tokens);
+      if (!local || *bucket <= *local) continue;
       const std::int64_t sum = sum_of(event);
-      if (sum <= event.tokens || least_kept(event.event->path, sum) != bucket) continue;
+      if (sum <= event.tokens || least_size(event.event->path, &program, sum) != bucket) continue;
       Breach breach = breach_at(event);
       breach.rank = running.ranks.first();
       breach.running = static_cast<std::int32_t>(i);
-      breach.key = key_text(*running.program);
+      breach.key = key_text(program);
       breach.symptom = Symptom::silent_eager;
       breach.blame = "the key counts the " + std::to_string(sum) +
                      " tokens of all ranks: each runs " + std::to_string(*bucket) + " rows, and " +

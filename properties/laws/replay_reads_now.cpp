@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "properties/intervals.hpp"
 #include "properties/plan_report.hpp"
@@ -15,23 +16,11 @@ constexpr std::size_t kClassesMost = 64;
 // Pairs of operations are compared; longer programs are compared in their first part.
 constexpr std::size_t kOpsMost = 2048;
 
-Intervals::Range span_of(const Lifecycle& plan, const BufferRange& range) {
-  const auto& bytes = plan.buffers[static_cast<std::size_t>(range.buffer)].bytes;
+// A range of a buffer of `size` bytes, where that is known.
+Intervals::Range span_of(const BufferRange& range, std::optional<std::int64_t> size = {}) {
   const std::int64_t end = range.bytes >= 0 ? range.offset + range.bytes
-                                            : std::max(bytes.value_or(INT64_MAX), range.offset);
+                                            : std::max(size.value_or(INT64_MAX), range.offset);
   return {range.offset, end};
-}
-
-bool meet(const std::vector<BufferRange>& a, const std::vector<BufferRange>& b,
-          const BufferRange** which = nullptr) {
-  for (const BufferRange& x : a) {
-    for (const BufferRange& y : b) {
-      if (!overlap(x, y)) continue;
-      if (which != nullptr) *which = &y;
-      return true;
-    }
-  }
-  return false;
 }
 
 // ---- one running by itself ----------------------------------------------------------------------
@@ -47,6 +36,29 @@ std::vector<std::int32_t> named_producers(const Running& running, std::int32_t r
     if (each.from_graph == op.from_graph && named) out.push_back(i);
   }
   return out;
+}
+
+// Whether a class runs anything that can be out of step by itself.
+bool may_conflict(const Running& running) {
+  return std::ranges::any_of(running.ops, [&](const RunOp& each) {
+    return each.op->stream != running.ops.front().op->stream || each.op->from ||
+           each.op->registered.value_or(false);
+  });
+}
+
+// Operations that use rows of the one before them.
+bool uses_rows(PlanOpKind kind) {
+  switch (kind) {
+    case PlanOpKind::slice:
+    case PlanOpKind::add:
+    case PlanOpKind::norm:
+    case PlanOpKind::attention:
+    case PlanOpKind::matmul:
+    case PlanOpKind::router:
+    case PlanOpKind::kernel:
+    case PlanOpKind::send: return true;
+    default: return false;
+  }
 }
 
 // Races and overwritten operands inside what one class runs in one event.
@@ -70,6 +82,7 @@ class WithinRunning {
     }
     if (streams) report_.looked_at(event_.event->path);
     for (std::int32_t reader = 1; reader < count_; ++reader) {
+      if (!streams && op(reader).reads.empty()) continue;
       for (const std::int32_t producer : named_producers(running_, reader)) {
         judge_overwritten(producer, reader);
       }
@@ -82,6 +95,22 @@ class WithinRunning {
  private:
   [[nodiscard]] const PlanOp& op(std::int32_t at) const {
     return *running_.ops[static_cast<std::size_t>(at)].op;
+  }
+
+  // The first range of `b` that shares a byte with one of `a`, in a buffer that these ranks have.
+  [[nodiscard]] const BufferRange* shared(const std::vector<BufferRange>& a,
+                                          const std::vector<BufferRange>& b) const {
+    for (const BufferRange& x : a) {
+      for (const BufferRange& y : b) {
+        if (overlap(x, y) && held(y.buffer)) return &y;
+      }
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] bool held(std::int32_t buffer) const {
+    const RankSet& owner = plan_.buffers[static_cast<std::size_t>(buffer)].owner;
+    return owner.empty() || !common(owner, running_.ranks).empty();
   }
 
   void add(std::int32_t at, std::int32_t buffer, std::string blame) {
@@ -100,11 +129,19 @@ class WithinRunning {
 
   // The reader means what `producer` wrote, and another operation has written there since.
   void judge_overwritten(std::int32_t producer, std::int32_t reader) {
-    if (!meet(op(producer).writes, op(reader).reads)) return;
-    for (std::int32_t between = producer + 1; between < reader; ++between) {
-      const BufferRange* at = nullptr;
-      if (!meet(op(producer).writes, op(between).writes, &at)) continue;
-      if (!meet(op(between).writes, op(reader).reads)) continue;
+    std::vector<BufferRange> meant;  // bytes that one writes and the other reads
+    for (const BufferRange& x : op(producer).writes) {
+      for (const BufferRange& y : op(reader).reads) {
+        if (!overlap(x, y)) continue;
+        const Intervals::Range a = span_of(x);
+        const Intervals::Range b = span_of(y);
+        const std::int64_t first = std::max(a.first, b.first);
+        meant.push_back({x.buffer, first, std::min(a.second, b.second) - first});
+      }
+    }
+    for (std::int32_t between = producer + 1; between < reader && !meant.empty(); ++between) {
+      const BufferRange* at = shared(meant, op(between).writes);
+      if (at == nullptr) continue;
       return add(reader, at->buffer,
                  op_text(plan_, op(reader)) + " reads what " + op_text(plan_, op(producer)) +
                      " wrote to " + name_of_buffer(at->buffer) + ", and " +
@@ -117,9 +154,8 @@ class WithinRunning {
     const auto named = named_producers(running_, reader);
     for (std::int32_t writer = 0; writer < reader; ++writer) {
       if (order_.ordered(writer, reader)) continue;
-      const BufferRange* at = nullptr;
-      const bool shares = meet(op(writer).writes, op(reader).reads, &at);
-      if (!shares && std::ranges::find(named, writer) == named.end()) continue;
+      const BufferRange* at = shared(op(writer).writes, op(reader).reads);
+      if (at == nullptr && std::ranges::find(named, writer) == named.end()) continue;
       return add(reader, at == nullptr ? -1 : at->buffer, unjoined_text(writer, reader));
     }
   }
@@ -134,10 +170,8 @@ class WithinRunning {
   void judge_unjoined() {
     for (std::int32_t at = 0; at + 1 < count_; ++at) {
       const PlanOp& next = op(at + 1);
-      const bool reads_it = is_collective(op(at).kind) && !is_host_call(op(at).kind) &&
-                            op(at).kind != PlanOpKind::barrier && next.stream != op(at).stream &&
-                            !next.from && !is_collective(next.kind) &&
-                            next.kind != PlanOpKind::copy;
+      const bool reads_it = moves_rows(op(at).kind) && next.stream != op(at).stream && !next.from &&
+                            uses_rows(next.kind);
       if (!reads_it) continue;
       bool joined = false;
       for (std::int32_t later = at + 1; later < count_ && !joined; ++later) {
@@ -148,47 +182,85 @@ class WithinRunning {
   }
 
   // A buffer that peers read is filled anew before they are known to have read it: only a later
-  // operation of the whole group tells. What is repeated follows on itself.
+  // operation of all of them tells. What is repeated follows on itself.
   void judge_refill() {
     for (std::int32_t at = 0; at < count_; ++at) {
       const PlanOp& exchange = op(at);
       const bool symmetric = exchange.registered.value_or(false) && is_collective(exchange.kind);
       if (!symmetric || exchange.reads.empty()) continue;
-      for (const std::int32_t later : following(at)) {
-        const BufferRange* range = nullptr;
-        if (later != at && is_collective(op(later).kind) && op(later).group == exchange.group)
-          break;
-        if (!meet(exchange.reads, op(later).writes, &range) || later == at) continue;
-        add(later, range->buffer,
-            op_text(plan_, op(later)) + " fills " + name_of_buffer(range->buffer) +
-                " again while peers may still read it for " + op_text(plan_, exchange));
-        break;
+      std::set<std::int32_t> refills = {first_refill(at, at + 1, count_)};
+      for (const auto& [first, end] : repeated_around(at)) {
+        const std::int32_t inside = first_refill(at, at + 1, end);
+        const bool open = inside < 0 && !told_by_all(at, at + 1, end);
+        refills.insert(open ? first_refill(at, first, at) : inside);
+      }
+      for (const std::int32_t later : refills) {
+        if (later >= 0) add_refill(at, later);
       }
     }
   }
 
-  // The operations behind `at`, and where its block repeats those before it in the block.
-  [[nodiscard]] std::vector<std::int32_t> following(std::int32_t at) const {
-    std::vector<std::int32_t> out;
-    for (const RunBlock& block : running_.blocks) {
-      const bool inside = block.first <= at && at < block.first + block.count;
-      if (inside && (block.repeat > 1 || repeated_part(block))) {
-        for (std::int32_t i = at + 1; i < block.first + block.count; ++i) out.push_back(i);
-        for (std::int32_t i = block.first; i <= at; ++i) out.push_back(i);
-        return out;
-      }
+  // The first operation of [first, end) that writes what the exchange reads, before all have told
+  // that they have read it; -1: none.
+  [[nodiscard]] std::int32_t first_refill(std::int32_t at, std::int32_t first,
+                                          std::int32_t end) const {
+    for (std::int32_t later = first; later < end; ++later) {
+      if (is_collective(op(later).kind) && op(later).group == op(at).group) return -1;
+      if (shared(op(at).reads, op(later).writes) == nullptr) continue;
+      return told_by_all(at, first, later + 1) ? -1 : later;
     }
-    for (std::int32_t i = at + 1; i < count_; ++i) out.push_back(i);
-    return out;
+    return -1;
   }
 
-  [[nodiscard]] bool repeated_part(const RunBlock& block) const {
-    for (const RunPart& part : running_.parts) {
-      const auto first = running_.blocks.begin() + part.first_block;
-      const bool holds = &*first == &block && part.blocks == 1;
-      if (holds && part.repeat > 1) return true;
+  void add_refill(std::int32_t at, std::int32_t later) {
+    const std::int32_t buffer = shared(op(at).reads, op(later).writes)->buffer;
+    add(later, buffer,
+        op_text(plan_, op(later)) + " fills " + name_of_buffer(buffer) +
+            " again while peers may still read it for " + op_text(plan_, op(at)));
+  }
+
+  // Whether an operation of [first, end) reaches all peers of an exchange: over the same family, or
+  // over one whose groups hold theirs.
+  [[nodiscard]] bool told_by_all(std::int32_t at, std::int32_t first, std::int32_t end) const {
+    for (std::int32_t i = first; i < end; ++i) {
+      if (!is_collective(op(i).kind) || !op(i).group.valid()) continue;
+      if (op(i).group == op(at).group || holds_groups(op(i).group, op(at).group)) return true;
     }
     return false;
+  }
+
+  [[nodiscard]] bool holds_groups(GroupId outer, GroupId inner) const {
+    if (!inner.valid()) return false;
+    const auto& group_of = plan_.family(outer).group_of;
+    const auto group = [&](std::int32_t rank) { return group_of[static_cast<std::size_t>(rank)]; };
+    return std::ranges::all_of(plan_.family(inner).groups, [&](const auto& members) {
+      const auto runs = [&](std::int32_t rank) { return running_.ranks.contains(rank); };
+      if (std::ranges::none_of(members, runs)) return true;
+      return std::ranges::all_of(members, [&](std::int32_t rank) {
+        return group(rank) >= 0 && group(rank) == group(members.front());
+      });
+    });
+  }
+
+  // The operations that follow on themselves and hold this one: its block, and the whole program.
+  [[nodiscard]] std::vector<std::pair<std::int32_t, std::int32_t>> repeated_around(
+      std::int32_t at) const {
+    std::vector<std::pair<std::int32_t, std::int32_t>> out;
+    const auto take = [&](std::int32_t first, std::int32_t end, std::int64_t repeat) {
+      end = std::min(end, count_);
+      if (repeat > 1 && first <= at && at < end) out.emplace_back(first, end);
+    };
+    for (const RunPart& part : running_.parts) {
+      const std::int32_t last = part.first_block + part.blocks - 1;
+      for (std::int32_t i = part.first_block; i <= last; ++i) {
+        const RunBlock& block = running_.blocks[static_cast<std::size_t>(i)];
+        take(block.first, block.first + block.count, block.repeat);
+      }
+      const RunBlock& back = running_.blocks[static_cast<std::size_t>(last)];
+      take(running_.blocks[static_cast<std::size_t>(part.first_block)].first,
+           back.first + back.count, part.repeat);
+    }
+    return out;
   }
 
   const Timeline& timeline_;
@@ -203,21 +275,29 @@ class WithinRunning {
 
 // ---- over time ----------------------------------------------------------------------------------
 
+// What a path has written to an output.
+struct Output {
+  Intervals unread;              // not read since
+  Intervals lost;                // not read before another path wrote over it
+  std::int32_t overwriter = -1;  // the event
+};
+
 struct BufferState {
   bool allocated = true;
   std::int64_t generation = 0;
-  Intervals fresh;  // written since a replay read it last; inputs and metadata only
-  // The last two launches that wrote it with no read in between; outputs only.
-  std::int32_t writer = -1;
-  std::int32_t overwriter = -1;
-  bool read = false;
+  std::optional<std::int64_t> bytes;  // of this allocation
+  // Of each path. Inputs and metadata: written since a replay of the path read it last; another
+  // path's replays may be a part of the same step.
+  std::vector<Intervals> fresh;
+  std::vector<Output> outputs;
 };
 
 // What a plan says of a buffer as a whole.
 struct BufferFacts {
-  bool allocated_in_plan = false;
-  bool written_outside = false;  // by an operation that no graph holds
-  bool refreshed = false;        // input or metadata
+  bool lifetime_known = false;     // the plan allocates or frees it
+  bool allocated_in_plan = false;  // and allocates it first
+  bool written_outside = false;    // by an operation that no graph holds
+  bool refreshed = false;          // input or metadata
   bool output = false;
 };
 
@@ -235,14 +315,24 @@ class Facts {
       of[i].output = kind == BufferKind::output;
     }
     for (const PlanEvent& event : plan.events) {
-      if (event.kind == PlanEventKind::allocate) at(event.buffer).allocated_in_plan = true;
+      const auto same = [&](std::string_view path) { return path == event.path; };
+      if (std::ranges::none_of(paths, same)) paths.push_back(event.path);
     }
     for (const EventRun& event : timeline.events()) {
+      const PlanEventKind kind = event.event->kind;
+      if (kind == PlanEventKind::allocate) first_is(event.event->buffer, true);
+      if (kind == PlanEventKind::free) first_is(event.event->buffer, false);
       for (const Running& running : event.runnings) look(running);
     }
   }
 
   std::vector<BufferFacts> of;
+  std::vector<std::string_view> paths;
+
+  [[nodiscard]] std::size_t path_of(const EventRun& event) const {
+    const auto at = std::ranges::find(paths, std::string_view(event.event->path));
+    return static_cast<std::size_t>(at - paths.begin());
+  }
 
   [[nodiscard]] BufferFacts& at(std::int32_t buffer) {
     return of[static_cast<std::size_t>(buffer)];
@@ -251,12 +341,18 @@ class Facts {
  private:
   void look(const Running& running) {
     for (const RunOp& run : running.ops) {
-      if (run.op->kind == PlanOpKind::allocate && run.op->buffer >= 0) {
-        at(run.op->buffer).allocated_in_plan = true;
-      }
+      if (run.op->kind == PlanOpKind::allocate) first_is(run.op->buffer, true);
+      if (run.op->kind == PlanOpKind::free) first_is(run.op->buffer, false);
       if (run.captured) continue;
       for (const BufferRange& range : run.op->writes) at(range.buffer).written_outside = true;
     }
+  }
+
+  // What is freed first was there before the plan begins.
+  void first_is(std::int32_t buffer, bool allocate) {
+    if (buffer < 0 || at(buffer).lifetime_known) return;
+    at(buffer).lifetime_known = true;
+    at(buffer).allocated_in_plan = allocate;
   }
 };
 
@@ -274,8 +370,12 @@ class OneRank {
         states_(plan_.buffers.size()) {
     for (std::size_t i = 0; i < states_.size(); ++i) {
       states_[i].allocated = !facts.of[i].allocated_in_plan;
-      // Without a record of writes the first replay cannot be judged.
-      if (!facts.of[i].written_outside) states_[i].fresh.add({0, INT64_MAX});
+      states_[i].bytes = plan_.buffers[i].bytes;
+      if (facts.of[i].output) states_[i].outputs.resize(facts.paths.size());
+      if (!facts.of[i].refreshed) continue;
+      states_[i].fresh.resize(facts.paths.size());
+      // Stale is what a capture or a replay has read since.
+      for (Intervals& fresh : states_[i].fresh) fresh.add({0, INT64_MAX});
     }
   }
 
@@ -283,11 +383,11 @@ class OneRank {
     for (const EventRun& event : timeline_.events()) {
       const PlanEvent& what = *event.event;
       if (what.kind == PlanEventKind::allocate && takes_part(what.ranks, rank_)) {
-        allocate(what.buffer, what.generation);
+        allocate(what.buffer, what.generation, what.bytes);
       } else if (what.kind == PlanEventKind::free && takes_part(what.ranks, rank_)) {
         state(what.buffer).allocated = false;
       } else if (what.kind == PlanEventKind::register_groups && takes_part(what.ranks, rank_)) {
-        judge_registration(event);
+        judge_registration(event, what.groups);
       }
       for (std::size_t i = 0; i < event.runnings.size(); ++i) {
         if (!event.runnings[i].ranks.contains(rank_)) continue;
@@ -302,6 +402,12 @@ class OneRank {
   struct Taken {
     const RunOp* op = nullptr;
     std::int64_t generation = 0;
+    bool handed = false;  // to peers: later registrations are of later captures
+  };
+  // What the captured operations of one replay (or capture) have read of a buffer.
+  struct Consumed {
+    Intervals read;
+    Intervals rewritten;  // after it was read: the next replay's, if it is kept in the graph
   };
   using Place = std::tuple<std::int32_t, const PlanOp*, std::int32_t>;  // capture, op, buffer
 
@@ -318,8 +424,10 @@ class OneRank {
     return takes_part(plan_.buffers[static_cast<std::size_t>(buffer)].owner, rank_);
   }
 
-  void allocate(std::int32_t buffer, std::optional<std::int64_t> generation) {
+  void allocate(std::int32_t buffer, std::optional<std::int64_t> generation,
+                std::optional<std::int64_t> bytes) {
     BufferState& now = state(buffer);
+    if (bytes) now.bytes = bytes;
     now.allocated = true;
     now.generation = generation.value_or(now.generation + 1);
   }
@@ -339,13 +447,14 @@ class OneRank {
   }
 
   // Peers are handed the addresses that graphs have taken: they must still hold.
-  void judge_registration(const EventRun& event) {
-    for (const auto& [at, each] : taken_) {
+  void judge_registration(const EventRun& event, const std::vector<GroupId>& groups) {
+    for (auto& [at, each] : taken_) {
       const std::int32_t buffer = std::get<2>(at);
       const PlanOp& op = *each.op->op;
       const bool peer = op.registered.value_or(transport_of(plan_, op) == Transport::peer);
-      const auto& groups = event.event->groups;
       if (!peer || std::ranges::find(groups, op.group) == groups.end()) continue;
+      // A graph keeps what it has allocated itself.
+      if (std::exchange(each.handed, true) || owned_.contains({std::get<0>(at), buffer})) continue;
       const BufferState& now = state(buffer);
       if (now.allocated && now.generation == each.generation) continue;
       add(event, -1, *each.op, buffer,
@@ -363,9 +472,10 @@ class OneRank {
 
   void follow(const EventRun& event, std::int32_t place) {
     const Running& running = event.runnings[static_cast<std::size_t>(place)];
-    std::vector<std::pair<std::int32_t, Intervals::Range>> consumed;
+    consumed_.clear();
     for (const RunOp& run : running.ops) {
       const bool graph = run.from_graph && run.captured;
+      if (run.op->kind == PlanOpKind::register_group) judge_registration(event, {run.op->group});
       if (run.op->kind == PlanOpKind::allocate || run.op->kind == PlanOpKind::free) {
         if (!graph && run.op->buffer >= 0) in_program(event, run);
         continue;
@@ -373,15 +483,25 @@ class OneRank {
       for (const BufferRange& range : run.op->reads) {
         if (!owns(range.buffer)) continue;
         judge_address(event, place, run, range.buffer);
-        read(event, place, run, range, consumed);
+        read(event, place, run, range);
       }
       for (const BufferRange& range : run.op->writes) {
         if (!owns(range.buffer)) continue;
         judge_address(event, place, run, range.buffer);
-        write(event, range);
+        write(event, run, range);
       }
     }
-    for (const auto& [buffer, range] : consumed) state(buffer).fresh.remove(range);
+    const std::size_t path = facts_.path_of(event);
+    for (const auto& [buffer, each] : consumed_) {
+      Intervals& fresh = state(buffer).fresh[path];
+      for (const Intervals::Range& range : each.read.ranges()) fresh.remove(range);
+      for (const Intervals::Range& range : each.rewritten.ranges()) fresh.add(range);
+    }
+  }
+
+  // Kernels are recorded in a capture and do not run.
+  static bool is_recorded(const EventRun& event, const RunOp& run) {
+    return event.event->kind == PlanEventKind::capture && run.captured;
   }
 
   void in_program(const EventRun& event, const RunOp& run) {
@@ -389,7 +509,7 @@ class OneRank {
       state(run.op->buffer).allocated = false;
       return;
     }
-    allocate(run.op->buffer, std::nullopt);
+    allocate(run.op->buffer, std::nullopt, std::nullopt);
     if (run.captured) owned_.emplace(event.index, run.op->buffer);
   }
 
@@ -399,9 +519,9 @@ class OneRank {
     const Running& running = event.runnings[static_cast<std::size_t>(place)];
     const BufferState& now = state(buffer);
     if (!run.from_graph || !run.captured) {
-      const bool capture = event.event->kind == PlanEventKind::capture && run.captured;
-      if (capture)
+      if (is_recorded(event, run)) {
         taken_.insert_or_assign({event.index, run.op, buffer}, Taken{&run, now.generation});
+      }
       if (now.allocated) return;
       return add(event, place, run, buffer,
                  op_text(plan_, *run.op) + " works on " + name_of_buffer(buffer) +
@@ -427,58 +547,78 @@ class OneRank {
     return key ? text_of(*key) : std::string();
   }
 
-  void read(const EventRun& event, std::int32_t place, const RunOp& run, const BufferRange& range,
-            std::vector<std::pair<std::int32_t, Intervals::Range>>& consumed) {
-    if (facts(range.buffer).output) judge_output(event, place, run, range.buffer);
-    if (!facts(range.buffer).refreshed || !run.captured) return;
+  void read(const EventRun& event, std::int32_t place, const RunOp& run, const BufferRange& range) {
     BufferState& now = state(range.buffer);
-    const Intervals::Range span = span_of(plan_, range);
-    if (event.event->kind == PlanEventKind::capture) {
-      // What is there at the capture is not what a later step presents.
-      if (facts(range.buffer).written_outside) consumed.emplace_back(range.buffer, span);
+    const Intervals::Range span = span_of(range, now.bytes);
+    const BufferFacts& facts = this->facts(range.buffer);
+    if (facts.output && !is_recorded(event, run))
+      judge_output(event, place, run, range.buffer, span);
+    if (!facts.refreshed || !run.captured || span.first >= span.second) return;
+    if (is_recorded(event, run)) {
+      // What is there at the capture is not what a later step presents. Without a record of writes
+      // the first replay cannot be judged.
+      if (facts.written_outside) consumed_[range.buffer].read.add(span);
       return;
     }
     if (!run.from_graph) return;
-    consumed.emplace_back(range.buffer, span);
-    // Rows that are masked may hold what they like.
-    const bool refreshed = run.op->padding == Padding::masked || run.op->padding == Padding::zero
-                               ? now.fresh.meets(span)
-                               : now.fresh.covers(span);
-    if (refreshed) return;
-    const bool some = now.fresh.meets(span);
-    add(event, place, run, range.buffer,
-        op_text(plan_, *run.op) + " reads " + (some ? "a part of " : "") +
-            name_of_buffer(range.buffer) +
-            " that nothing has written since the replay (or capture) before: it holds an earlier "
-            "step's values",
-        key_of(event.runnings[static_cast<std::size_t>(place)]));
+    if (!is_refreshed(event, place, run, span, now)) {
+      const bool some = now.fresh[facts_.path_of(event)].meets(span);
+      add(event, place, run, range.buffer,
+          op_text(plan_, *run.op) + " reads " + (some ? "a part of " : "") +
+              name_of_buffer(range.buffer) +
+              " that nothing has written since the replay (or capture) before: it holds an "
+              "earlier step's values",
+          key_of(event.runnings[static_cast<std::size_t>(place)]));
+    }
+    consumed_[range.buffer].read.add(span);
   }
 
-  void write(const EventRun& event, const BufferRange& range) {
+  // Rows that are masked may hold what they like; a range without an end needs a part.
+  [[nodiscard]] bool is_refreshed(const EventRun& event, std::int32_t place, const RunOp& run,
+                                  Intervals::Range span, const BufferState& now) const {
+    const Intervals& fresh = now.fresh[facts_.path_of(event)];
+    const bool masked = run.op->padding == Padding::masked || run.op->padding == Padding::zero;
+    const Program& program = *event.runnings[static_cast<std::size_t>(place)].program;
+    if (masked && program.tokens == 0) return true;  // all rows are
+    return masked || span.second == INT64_MAX ? fresh.meets(span) : fresh.covers(span);
+  }
+
+  void write(const EventRun& event, const RunOp& run, const BufferRange& range) {
+    if (is_recorded(event, run)) return;
     BufferState& now = state(range.buffer);
-    if (facts(range.buffer).refreshed) now.fresh.add(span_of(plan_, range));
-    if (!facts(range.buffer).output || now.writer == event.index) return;
-    const bool lost = now.writer >= 0 && !now.read;
-    now.overwriter = lost ? now.writer : -1;
-    now.writer = event.index;
-    now.read = false;
+    const Intervals::Range span = span_of(range, now.bytes);
+    for (Intervals& fresh : now.fresh) fresh.add(span);
+    if (const auto consumed = consumed_.find(range.buffer); consumed != consumed_.end()) {
+      for (const Intervals::Range& each : consumed->second.read.within(span)) {
+        consumed->second.rewritten.add(each);
+      }
+    }
+    const std::size_t path = facts_.path_of(event);
+    for (std::size_t i = 0; i < now.outputs.size(); ++i) {
+      Output& output = now.outputs[i];
+      if (i == path) {
+        output.lost.remove(span);
+        output.unread.add(span);
+        continue;
+      }
+      for (const Intervals::Range& each : output.unread.within(span)) {
+        output.lost.add(each);
+        output.overwriter = event.index;
+      }
+    }
   }
 
   // The reader's own path wrote, and another path has written over it before it was read.
   void judge_output(const EventRun& event, std::int32_t place, const RunOp& run,
-                    std::int32_t buffer) {
+                    std::int32_t buffer, Intervals::Range span) {
     BufferState& now = state(buffer);
-    now.read = true;
-    if (now.overwriter < 0 || now.writer == event.index) return;
-    const auto path = [this](std::int32_t at) -> const std::string& {
-      return plan_.events[static_cast<std::size_t>(at)].path;
-    };
-    const std::string& first = path(now.overwriter);
-    const std::string& second = path(now.writer);
-    if (first != event.event->path || second == first) return;
+    for (Output& each : now.outputs) each.unread.remove(span);
+    const Output& own = now.outputs[facts_.path_of(event)];
+    if (!own.lost.meets(span)) return;
+    const std::string& over = plan_.events[static_cast<std::size_t>(own.overwriter)].path;
     add(event, place, run, buffer,
-        op_text(plan_, *run.op) + " reads " + name_of_buffer(buffer) + ", the output of " + first +
-            ", which " + second + " has written over before it was read");
+        op_text(plan_, *run.op) + " reads " + name_of_buffer(buffer) + ", the output of " +
+            event.event->path + ", which " + over + " has written over before it was read");
   }
 
   const Timeline& timeline_;
@@ -489,7 +629,8 @@ class OneRank {
   std::set<std::tuple<std::int32_t, const PlanOp*, std::int32_t>>& told_;
   std::vector<BufferState> states_;
   std::map<Place, Taken> taken_;
-  std::set<std::pair<std::int32_t, std::int32_t>> owned_;
+  std::set<std::pair<std::int32_t, std::int32_t>> owned_;  // capture, buffer
+  std::map<std::int32_t, Consumed> consumed_;              // in the event that is followed
 };
 
 // ---- classes of ranks ---------------------------------------------------------------------------
@@ -522,6 +663,7 @@ void check_plan(const Timeline& timeline, PlanReport& report) {
   const Lifecycle& plan = timeline.lifecycle();
   for (const EventRun& event : timeline.events()) {
     for (std::size_t i = 0; i < event.runnings.size(); ++i) {
+      if (!may_conflict(event.runnings[i])) continue;
       WithinRunning(timeline, event, static_cast<std::int32_t>(i), report).run();
     }
   }
