@@ -13,6 +13,10 @@ constexpr std::array<std::string_view, 4> kOperationOrder = {"layouts_agree", "d
 // Looks at no value: it stands beside the laws that do, and points to them.
 constexpr std::string_view kDecisions = "decisions_are_shared";
 constexpr std::string_view kKeys = "key_is_complete";
+// Judge one class by itself, but for what two classes that differ bring about: rows sent and not
+// expected, a graph of another size.
+constexpr std::string_view kLayouts = "layouts_agree";
+constexpr std::string_view kPairs = "one_padded_pair";
 
 struct Judged {
   const Law* law = nullptr;
@@ -46,6 +50,12 @@ bool owns(std::string_view owner, const Breach& first, std::string_view law, con
                           (first.running == later.running || first.other == later.running));
     }
     if (in_events < place_in(kEventOrder, law) && same_event_place(first, later)) return true;
+    const bool parts_first = in_events < place_in(kEventOrder, "counts_match");
+    if (law == kLayouts && later.other >= 0) return parts_first && same_event_place(first, later);
+    if (law == kPairs && later.at == nullptr) {
+      return parts_first && first.event == later.event &&
+             (first.running == later.running || first.other == later.running);
+    }
   }
   const auto in_operations = place_in(kOperationOrder, owner);
   return in_operations >= 0 && in_operations < place_in(kOperationOrder, law) &&

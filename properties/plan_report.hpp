@@ -4,6 +4,8 @@
 // One fault, one law. Two orders say which law owns a place that several find broken:
 //   one event and group:  same_mode, same_bucket, captured_together, same_sequence, counts_match
 //   one operation:        layouts_agree, divisible, counts_match, one_padded_pair
+// Rows that one class sends and another does not expect, and a replay that is padded otherwise than
+// its graph, are the fault of a law of the first order (but counts_match) that finds these classes.
 // A replay that finds no capture is the fault of whoever kept its rank out of the capture, if a law
 // of the first order is broken there. A law therefore reports every broken place, not the first.
 #pragma once

@@ -1,9 +1,11 @@
 // divisible: every count that a path captures or presents can be split by every collective of the
 // step. The counts that can be split are derived from the step (sim/usable.hpp), never restated.
+// In a plan: the rows that a reduce-scatter reads and those that an all-gather leaves are equal
+// shares of its group, and so are the parts of a weight, in whole blocks.
 #include <algorithm>
 #include <numeric>
 
-#include "properties/law.hpp"
+#include "properties/plan_report.hpp"
 
 namespace capsize {
 namespace {
@@ -169,6 +171,152 @@ Finding check_eager(const Subject&, const EagerPath& path) {
   return finding;
 }
 
+// ---- plans ----------------------------------------------------------------------------------
+
+// The sizes that the groups of a family have at the ranks of one class, each with its first rank.
+class SizesMet {
+ public:
+  struct Met {
+    std::int64_t rank = 0;
+    std::int64_t size = 0;
+  };
+
+  explicit SizesMet(const Lifecycle& lifecycle) : lifecycle_(&lifecycle) {
+    families_.resize(lifecycle.families.size());
+    for (std::size_t i = 0; i < families_.size(); ++i) {
+      const auto& groups = lifecycle.families[i].groups;
+      std::int64_t ranks = 0;
+      for (const auto& group : groups) ranks += std::ssize(group);
+      families_[i].uniform =
+          ranks == lifecycle.world && std::ranges::all_of(groups, [&](const auto& group) {
+            return group.size() == groups.front().size();
+          });
+    }
+  }
+
+  [[nodiscard]] const std::vector<Met>& at(const Running& running, GroupId group) {
+    Family& family = families_[static_cast<std::size_t>(group.index)];
+    if (family.running == &running) return family.met;
+    family.running = &running;
+    family.met.clear();
+    if (family.uniform) {
+      const std::int64_t rank = running.ranks.first();
+      family.met.push_back({rank, lifecycle_->size_at(group, rank)});
+      return family.met;
+    }
+    running.ranks.for_each([&](std::int64_t rank) {
+      const std::int64_t size = lifecycle_->size_at(group, rank);
+      const bool known =
+          std::ranges::any_of(family.met, [size](const Met& met) { return met.size == size; });
+      if (!known) family.met.push_back({rank, size});
+    });
+    return family.met;
+  }
+
+ private:
+  struct Family {
+    bool uniform = false;  // all ranks are in groups of one size
+    const Running* running = nullptr;
+    std::vector<Met> met;
+  };
+  const Lifecycle* lifecycle_;
+  std::vector<Family> families_;
+};
+
+// Parts differ between ranks where nothing checks them, so one waits for rows that never come;
+// ranks that read the memory of their peers do not wait, and read what is not theirs.
+Symptom symptom_of_parts(Transport transport) {
+  switch (transport) {
+    case Transport::checked: return Symptom::clean_error;
+    case Transport::raw: return Symptom::hang;
+    case Transport::peer: return Symptom::silent_corruption;
+  }
+  return Symptom::clean_error;
+}
+
+std::string group_text(const Lifecycle& lifecycle, GroupId group, std::int64_t size) {
+  return lifecycle.family(group).name + " (" + std::to_string(size) + " ranks)";
+}
+
+// The rows that must be equal shares: what a reduce-scatter reads, what an all-gather leaves.
+void check_op(const Timeline& timeline, const EventRun& event, std::int32_t running,
+              const RunOp& op, SizesMet& sizes, PlanReport& report) {
+  const bool scatters = op.op->kind == PlanOpKind::reduce_scatter;
+  if (!scatters && op.op->kind != PlanOpKind::all_gather) return;
+  if (!op.op->group.valid() || !op.op->sizes.empty()) return;
+  if (scatters ? op.op->rows_in.empty() : !op.op->rows_out) return;
+  const Running& runs = event.runnings[static_cast<std::size_t>(running)];
+  for (const SizesMet::Met& met : sizes.at(runs, op.op->group)) {
+    if (met.size <= 1) continue;
+    report.looked_at(event.event->path);
+    const auto add = [&](std::int64_t rows) {
+      Breach breach = breach_at(timeline, event, running, op);
+      breach.rank = met.rank;
+      breach.group_size = met.size;
+      breach.symptom = symptom_of_parts(transport_of(timeline.lifecycle(), *op.op));
+      breach.blame.append(breach.op).append(" over ");
+      breach.blame += group_text(timeline.lifecycle(), op.op->group, met.size);
+      breach.blame.append(": ").append(rows_text(rows));
+      breach.blame += scatters ? (rows == 1 ? " does not divide" : " do not divide")
+                               : (rows == 1 ? " is not made" : " are not made");
+      breach.blame += scatters ? " into equal parts" : " of equal parts";
+      report.add(std::move(breach));
+    };
+    if (!scatters) {
+      if (*op.op->rows_out % met.size != 0) add(*op.op->rows_out);
+      continue;
+    }
+    for (const std::int64_t rows : op.op->rows_in) {
+      if (rows % met.size == 0) continue;
+      add(rows);
+      break;
+    }
+  }
+}
+
+// A weight's dimension is cut into equal parts, and each part is whole blocks of its kernel or its
+// quantisation. A weight that is not cut is one part.
+void check_weight(const Lifecycle& lifecycle, const PlanWeight& weight, PlanReport& report) {
+  report.looked_at({});
+  std::vector<std::int64_t> sizes;
+  if (!weight.group.valid()) sizes.push_back(1);
+  if (weight.group.valid()) {
+    for (const auto& group : lifecycle.family(weight.group).groups) {
+      const std::int64_t size = std::ssize(group);
+      if (size > 0 && std::ranges::find(sizes, size) == sizes.end()) sizes.push_back(size);
+    }
+  }
+  for (const std::int64_t size : sizes) {
+    const bool equal = weight.dim % size == 0;
+    if (equal && (weight.block <= 1 || weight.dim / size % weight.block == 0)) continue;
+    Breach breach{.group = weight.group, .group_size = size, .symptom = Symptom::clean_error};
+    breach.blame = "weight " + weight.name;
+    if (weight.group.valid()) breach.blame += " over " + group_text(lifecycle, weight.group, size);
+    breach.blame += ": " + std::to_string(equal ? weight.dim / size : weight.dim);
+    if (equal) {
+      breach.blame += weight.group.valid() ? " a rank" : "";
+      breach.blame += " is no multiple of its block of " + std::to_string(weight.block);
+    } else {
+      breach.blame += " does not divide into equal parts";
+    }
+    report.add(std::move(breach));
+  }
+}
+
+void check_plan(const Timeline& timeline, PlanReport& report) {
+  for (const PlanWeight& weight : timeline.lifecycle().weights) {
+    check_weight(timeline.lifecycle(), weight, report);
+  }
+  SizesMet sizes(timeline.lifecycle());
+  for (const EventRun& event : timeline.events()) {
+    for (std::int32_t running = 0; running < std::ssize(event.runnings); ++running) {
+      for (const RunOp& op : event.runnings[static_cast<std::size_t>(running)].ops) {
+        check_op(timeline, event, running, op, sizes, report);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 extern const Law law_divisible;
@@ -178,10 +326,11 @@ const Law law_divisible{
     .subject = "step, against the capture plan",
     .statement =
         "Every count that a path captures or presents can be split by every collective "
-        "of its step.",
-    .formula = "for all n in B(p) and T(p): n in U",
+        "of its step; every weight into equal parts of whole blocks.",
+    .formula = "for all n in B(p) and T(p): n in U; dim mod g = 0, (dim / g) mod block = 0",
     .way_out = "capture only counts that the group divides, or pad the rows before they are split",
     .check_path = check_path,
-    .check_eager = check_eager};
+    .check_eager = check_eager,
+    .check_plan = check_plan};
 
 }  // namespace capsize

@@ -48,7 +48,9 @@ std::vector<PlanOp> unsaid(GroupId group, std::int64_t) {
 }
 // A vote of fixed size, then what depends on the bucket.
 std::vector<PlanOp> vote_first(GroupId group, std::int64_t bucket) {
-  return {op(PlanOpKind::barrier, group), all_reduce(group, 1), all_reduce(group, bucket)};
+  PlanOp vote = all_reduce(group, 1);
+  vote.dtype = "int32";
+  return {op(PlanOpKind::barrier, group), std::move(vote), all_reduce(group, bucket)};
 }
 // The small graph sums; the large one scatters and gathers.
 std::vector<PlanOp> other_route(GroupId group, std::int64_t bucket) {
