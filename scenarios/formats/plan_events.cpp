@@ -151,6 +151,23 @@ Result<void> check_programs(const JsonField& field, const PlanEvent& event, bool
             "add this field, or \"like\" with the place of an earlier event"});
 }
 
+// How much a copy of these programs holds: everything that has no bound of its own is counted.
+std::int64_t parts_of(const std::vector<Program>& programs) {
+  std::int64_t parts = 0;
+  for (const Program& program : programs) {
+    parts += 1 + std::ssize(program.ranks.ranges()) + std::ssize(program.blocks);
+    if (program.key) parts += std::ssize(*program.key);
+    for (const Decision& decision : program.decides) parts += 1 + std::ssize(decision.inputs);
+    for (const PlanOp& op : program.ops) {
+      parts += 1 + std::ssize(op.rows_in) + std::ssize(op.in) + std::ssize(op.reads) +
+               std::ssize(op.writes) + std::ssize(op.after) + std::ssize(op.sizes) +
+               std::ssize(op.launch) + std::ssize(op.extents);
+      if (op.from) parts += std::ssize(*op.from);
+    }
+  }
+  return parts;
+}
+
 Result<void> take_like(Reading& reading, const JsonField& field, std::optional<std::int64_t> like,
                        PlanEvent& event) {
   if (!like) return {};
@@ -173,7 +190,8 @@ Result<void> take_like(Reading& reading, const JsonField& field, std::optional<s
   for (const Program& program : other.programs) ops += std::ssize(program.ops);
   reading.ops_left -= ops;
   reading.programs_left -= std::ssize(other.programs);
-  if (reading.ops_left < 0 || reading.programs_left < 0) {
+  reading.copies_left -= parts_of(other.programs);
+  if (reading.ops_left < 0 || reading.programs_left < 0 || reading.copies_left < 0) {
     return refuse("the plan holds too many operations", "leave events out");
   }
   auto programs = programs_like(other, *event.tokens);

@@ -32,6 +32,7 @@ inline constexpr std::int64_t kStreamMax = 63;
 inline constexpr std::size_t kTextMax = 256;
 inline constexpr std::size_t kListMax = 65536;                     // captures, buffers, weights
 inline constexpr std::int64_t kRangesMax = std::int64_t{1} << 18;  // of ranks, together
+inline constexpr std::int64_t kCopiesMax = std::int64_t{1} << 20;  // see Reading::copies_left
 inline constexpr std::int64_t kLooksMax = std::int64_t{1} << 26;   // single ranks looked at
 
 // What is asked of a family again and again.
@@ -51,6 +52,8 @@ struct Reading {
   std::int64_t programs_left = kProgramsMax;
   std::int64_t ops_left = kOpsMax;
   std::int64_t looks_left = kLooksMax;
+  // Parts of programs that events take over from others: a short word that copies much.
+  std::int64_t copies_left = kCopiesMax;
 };
 
 // ---- values -----------------------------------------------------------------------------------

@@ -187,6 +187,18 @@ std::vector<Row> events() {
        "a cycle: \"shot\" does not come before"},
       {"EventAfterNobody", with("/events/4/after", R"(["shto"])"), "$.events[4].after[0]",
        "no event has the id \"shto\"", "did you mean shot?"},
+      {"LikeItself", with("/events/3", R"({"event": "eager", "tokens": 4, "like": 3})"),
+       "$.events[3].like", "event 3 does not come before"},
+      {"LikeAnAllocation", with("/events/3", R"({"event": "eager", "tokens": 4, "like": 1})"),
+       "$.events[3].like", "event 1 runs no programs"},
+      {"LikeWithoutTokens", with("/events/3", R"({"event": "eager", "like": 2})"),
+       "$.events[3].like", "need tokens"},
+      {"LikeAFraction", R"({"schema": 1, "world": 1, "events": [
+         {"event": "eager", "tokens": 4, "programs": [{"ranks": "0", "tokens": 2}]},
+         {"event": "eager", "tokens": 3, "like": 0}]})",
+       "$.events[1].like", "do not come out whole at 3", "write the programs out"},
+      {"LikeBesidePrograms", with("/events/2/like", "0"), "$.events[2].like",
+       "beside programs of its own"},
       {"StreamTooHigh", with("/events/2/stream", "64"), "$.events[2].stream", "64 is out of range"},
       {"NegativeTokens", with("/events/2/tokens", "-8"), "$.events[2].tokens",
        "-8 is out of range"},
@@ -306,6 +318,13 @@ std::vector<Row> large_ones() {
   const std::string head = R"({"schema": 1, "world": 65536, )";
   const std::string strided =
       R"({"event": "eager", "programs": [{"ranks": "0-65534:2"}, {"ranks": "1-65535:2"}]})";
+  // An event with a long list, which many others take over.
+  const std::string long_list = R"({"event": "eager", "tokens": 1, "programs": [{"ranks": "0",
+      "ops": [{"op": "add", "sizes": )" +
+                                repeated("0", 1 << 19) + "}]}]}";
+  const std::string copied =
+      "[" + long_list + "," +
+      repeated(R"({"event": "eager", "tokens": 1, "like": 0})", 9999).substr(1);
   const std::string program =
       R"({"ranks": "0", "ops": )" + repeated(R"({"op": "add"})", 20000) + "}";
   return {
@@ -323,6 +342,7 @@ std::vector<Row> large_ones() {
        "$.groups", "more than 64 groups"},
       {"TooManyRanges", head + "\"events\": " + repeated(strided, 1000) + "}",
        "$.events[4].programs[0].ranks", "262144 ranges of ranks"},
+      {"TooManyCopies", with("/events", copied), "$.events[2].like", "too many operations"},
       {"TooManyEvents", with("/events", repeated(R"({"event": "eager"})", 10001)), "$.events",
        "10001 elements, more than 10000"},
       {"TooManyOpsInAProgram", with(kOps, repeated(R"({"op": "add"})", 20001)), kOpsPath,

@@ -88,7 +88,10 @@ constexpr std::string_view kFull = R"json({"schema": 1, "engine": "an engine", "
   {"event": "register", "groups": ["tp", "dp"], "ranks": "0-1"},
   {"event": "replay", "path": "p", "programs": []},
   {"event": "eager", "programs": [{"ranks": "5", "tokens": 0, "mode": "eager"}]},
-  {"event": "free", "buffer": "a", "ranks": "1-2"}]})json";
+  {"event": "free", "buffer": "a", "ranks": "1-2"},
+  {"event": "eager", "path": "q", "tokens": 4, "programs": [{"ranks": "0", "tokens": 4, "ops": [
+   {"op": "norm", "rows_in": 8}]}]},
+  {"event": "eager", "path": "q", "tokens": 6, "like": 9}]})json";
 
 Lifecycle read(std::string_view text) {
   auto plan = read_plan(text);
@@ -195,6 +198,15 @@ TEST(PlanFormat, WhatIsNotStatedStaysEmpty) {
   EXPECT_FALSE(op.group.valid() || op.transport || op.registered || op.segment);
   EXPECT_EQ(op.stream, 0);
   EXPECT_EQ(op.buffer, -1);
+}
+
+// Would catch an event that takes over programs without what it multiplies.
+TEST(PlanFormat, AnEventLikeAnotherRunsItAtItsOwnSize) {
+  const Lifecycle plan = read(kFull);
+  ASSERT_EQ(plan.events.size(), 11U);
+  const Program& program = plan.events[10].programs.at(0);
+  EXPECT_EQ(program.tokens, 6);
+  EXPECT_EQ(program.ops.at(0).rows_in, (std::vector<std::int64_t>{12}));
 }
 
 // Would catch a short form that means something else than the long one.
