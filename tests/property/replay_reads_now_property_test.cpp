@@ -54,13 +54,13 @@ struct Act {
   Mask ranks = 3;
   std::int64_t path = 0;     // of the event: "p0", "p1"
   std::int64_t size = 8;     // of the graph
-  std::int64_t number = -1;  // allocate: the generation; -1: not said
+  std::int64_t number = -1;  // allocate: the generation; -1: none is said
   bool masked = false;       // capture: the padding of what is read
   bool write_first = false;  // capture: the graph writes before it reads
   bool again = false;        // capture: it reads a second time; hand_over: the group of the graphs
   bool peer = false;         // capture: it reads for its peers
   bool pool = false;         // capture: it allocates what it reads; and frees it
-  bool idle = false;         // replay: no real tokens
+  bool idle = false;         // replay: no real tokens; hand_over: as an operation of a step
 };
 
 struct World {
@@ -121,9 +121,14 @@ PlanEvent event_of(const Act& act) {
       event = allocate(act.piece.buffer, 0);
       event.generation.reset();
       if (act.number >= 0) event.generation = act.number;
+      if (act.piece.bytes > 0) event.bytes = act.piece.bytes;
       break;
     case What::release: event = free_buffer(act.piece.buffer); break;
-    case What::hand_over: return register_groups({act.again ? kTp : kOther}, ranks);
+    case What::hand_over: {
+      const GroupId group = act.again ? kTp : kOther;
+      if (!act.idle) return register_groups({group}, ranks);
+      return eager(path, 8, {eager_program(ranks, 8, {op(PlanOpKind::register_group, group)})});
+    }
   }
   event.ranks = ranks;
   return event;
@@ -158,6 +163,7 @@ class Machine {
   Machine(const World& world, const std::vector<Act>& acts, std::int64_t rank, Places& out)
       : world_(world), acts_(acts), rank_(rank), out_(out), memory_(world.buffers.size()) {
     for (std::size_t b = 0; b < memory_.size(); ++b) {
+      memory_[b].size = world.buffers[b].bytes;
       memory_[b].there = !allocated_first(static_cast<std::int32_t>(b));
     }
   }
@@ -183,6 +189,7 @@ class Machine {
   struct Memory {
     bool there = true;
     std::int64_t address = 0;
+    std::optional<std::int64_t> size;
     std::array<Byte, kBytes> bytes;
   };
   struct Graph {
@@ -218,7 +225,7 @@ class Machine {
 
   // The bytes of a piece.
   std::vector<Byte*> bytes_of(const Piece& piece) {
-    const std::int64_t size = buffer_of(piece).bytes.value_or(kBytes);
+    const std::int64_t size = memory(piece.buffer).size.value_or(kBytes);
     const std::int64_t end = piece.bytes < 0 ? size : piece.offset + piece.bytes;
     std::vector<Byte*> out;
     for (std::int64_t at = piece.offset; at < end; ++at) {
@@ -231,11 +238,7 @@ class Machine {
     switch (act.what) {
       case What::write: return use(act, act.piece, true);
       case What::read: return use(act, act.piece, false);
-      case What::allocate:
-        memory(act.piece.buffer).there = true;
-        memory(act.piece.buffer).address =
-            act.number >= 0 ? act.number : memory(act.piece.buffer).address + 1;
-        return;
+      case What::allocate: return take(memory(act.piece.buffer), act);
       case What::release: memory(act.piece.buffer).there = false; return;
       case What::hand_over: return hand_over(act);
       case What::capture: return capture(act);
@@ -244,6 +247,12 @@ class Machine {
     use(act, act.piece, true);
     const auto at = graphs_.find({act.path, act.size});
     if (at != graphs_.end()) replay(act, kept_[at->second]);
+  }
+
+  static void take(Memory& memory, const Act& act) {
+    memory.there = true;
+    memory.address = act.number >= 0 ? act.number : memory.address + 1;
+    if (act.piece.bytes > 0) memory.size = act.piece.bytes;
   }
 
   // An operation that runs outside of graphs.
@@ -335,7 +344,7 @@ class Machine {
       fresh += byte->written > byte->presented.at(path_of(act)) ? 1 : 0;
       first.emplace(byte, time_);
     }
-    const bool part_is_enough = graph.act.masked || (piece.bytes < 0 && !buffer_of(piece).bytes);
+    const bool part_is_enough = graph.act.masked || (piece.bytes < 0 && !memory(piece.buffer).size);
     const bool enough = part_is_enough ? fresh > 0 : fresh == bytes.size();
     if (!bytes.empty() && !enough && !(graph.act.masked && act.idle)) flag(piece);
   }
@@ -425,6 +434,7 @@ TEST(ReplayReadsNowProperty, EveryLifeOfAnAddress) {
       {.what = What::capture, .piece = kAll, .peer = true},
       {.what = What::capture, .piece = kAll, .ranks = 2, .peer = true, .pool = true},
       {.what = What::hand_over, .again = true},
+      {.what = What::hand_over, .ranks = 1, .again = true, .idle = true},
       {.what = What::replay},
   };
   const std::int64_t broken = try_all(one_buffer(BufferKind::workspace), alphabet, 5);
