@@ -31,6 +31,20 @@ std::vector<Malformed> own_options() {
       with_options("OptionWithoutValue", {"--gpu"}, "command line", "--gpu"),
       with_options("NoModelConfig", {"--model-config", "/no/such/config.json"},
                    "/no/such/config.json", "No such file"),
+      with_options("PlanBesideALaunch", {"--plan", "plan.json"}, "--plan", "judged alone"),
+      {.name = "PlanWithoutALaw",
+       .arguments = {"--plan", "FILE", "--without", "no_such_law"},
+       .where = "--without",
+       .text = "no_such_law"},
+      {.name = "PlanWithoutALawThatJudgesLists",
+       .arguments = {"--plan", "FILE", "--without", "filter_is_pure"},
+       .where = "--without",
+       .text = "filter_is_pure"},
+      {.name = "NoPlan",
+       .arguments = {"--plan", "/no/such/plan.json"},
+       .where = "/no/such/plan.json",
+       .text = "No such file"},
+      {.name = "EmptyPlan", .arguments = {"--plan", "FILE"}, .where = "line 1", .text = "empty"},
       {.name = "NoFile",
        .arguments = {"/no/such/launch.sh"},
        .where = "/no/such/launch.sh",
@@ -45,6 +59,35 @@ std::vector<Malformed> own_options() {
 
 INSTANTIATE_TEST_SUITE_P(OwnOptions, MalformedInput, every_program_with(own_options()),
                          name_of_row);
+
+// Would catch: explain that takes nonsense for a count, or a picture that is written in spite of
+// it.
+TEST_P(BadInput, ExplainWithoutWhatItNeeds) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
+      {{"explain", "--", "--model-path", "Qwen/Qwen3-30B-A3B"}, "--tokens"},
+      {{"explain", "--tokens", "-3", "--", "--model-path", "Qwen/Qwen3-30B-A3B"}, "--tokens"},
+      {{"explain", "--tokens", "8"}, "command line"},
+      {{"explain", "--tokens", "8", "--path", "up", "--", "--model-path", "Qwen/Qwen3-30B-A3B"},
+       "--path"},
+      {{"explain", "--plan", "-", "--", "--tp", "8"}, "--plan"},
+      {{"explain", "--plan", "/no/such/plan.json"}, "/no/such/plan.json"},
+  };
+  for (const auto& [arguments, where] : rows) {
+    const ChildRun told = run(arguments);
+    EXPECT_EQ(told.exit_status, 2) << told.out;
+    EXPECT_NE(told.err.find("bad input at " + where), std::string::npos) << told.err;
+    EXPECT_TRUE(told.out.empty());
+  }
+  const std::string plan = R"({"schema": 1, "world": 1, "events": [
+    {"event": "eager", "programs": [{"ranks": "0", "ops": [{"op": "norm"}]}]}]})";
+  const ChildRun outside = run({"explain", "--plan", "-", "--event", "7"}, plan);
+  EXPECT_EQ(outside.exit_status, 2);
+  EXPECT_NE(outside.err.find("bad input at --event"), std::string::npos) << outside.err;
+  const ChildRun unwritable =
+      run({"explain", "--plan", "-", "--svg", "/no/such/folder/a.svg"}, plan);
+  EXPECT_EQ(unwritable.exit_status, 2);
+  EXPECT_NE(unwritable.err.find("bad input at --svg"), std::string::npos) << unwritable.err;
+}
 
 // Would catch: a batch file that cannot be read and passes. There is no request to answer, so it is
 // told on standard error, whatever the form of the answers.
