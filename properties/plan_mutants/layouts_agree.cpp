@@ -183,7 +183,7 @@ Lifecycle adds_cut_to_cut() { return adds_layouts(scattered(kTp), scattered(kSam
 // Hidden states are scattered a second time, the residual is not: nothing but the producers says
 // so.
 Lifecycle adds_named(bool slices_both) {
-  PlanOp hidden = op(PlanOpKind::recv);
+  PlanOp hidden = op(PlanOpKind::copy);
   hidden.rows_out = 32;
   PlanOp joined = op(PlanOpKind::add);
   joined.from = {2, slices_both ? 3 : 1};
