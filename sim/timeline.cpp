@@ -347,9 +347,13 @@ bool OpOrder::ordered(std::int32_t a, std::int32_t b) const {
 
 bool overlap(const BufferRange& a, const BufferRange& b) {
   if (a.buffer != b.buffer || a.buffer < 0) return false;
-  constexpr std::int64_t kOpen = INT64_MAX;
-  const std::int64_t a_end = a.bytes < 0 ? kOpen : a.offset + a.bytes;
-  const std::int64_t b_end = b.bytes < 0 ? kOpen : b.offset + b.bytes;
+  const auto end_of = [](const BufferRange& range) {
+    std::int64_t end = 0;
+    const bool open = range.bytes < 0 || __builtin_add_overflow(range.offset, range.bytes, &end);
+    return open ? INT64_MAX : end;
+  };
+  const std::int64_t a_end = end_of(a);
+  const std::int64_t b_end = end_of(b);
   // An empty range has no byte to share.
   return std::max(a.offset, b.offset) < std::min(a_end, b_end);
 }

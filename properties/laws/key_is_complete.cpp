@@ -2,6 +2,7 @@
 // that the captured operations take as constant, and what admits a batch counts as the key does.
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "properties/plan_report.hpp"
@@ -17,9 +18,15 @@ std::string key_text(const Program& program) {
   return bucket ? "{bucket: " + std::to_string(*bucket) + "}" : "{}";
 }
 
+// Counts that pass every count of a plan stay the largest.
+std::int64_t product(std::int64_t a, std::int64_t b) {
+  std::int64_t out = 0;
+  return __builtin_mul_overflow(a, b, &out) ? INT64_MAX : out;
+}
+
 // Sizes of an entry in rows of a rank.
 std::int64_t rows_of(const PlanCapture& entry, std::int64_t size) {
-  return entry.unit == Unit::requests ? size * entry.width.value_or(1) : size;
+  return entry.unit == Unit::requests ? product(size, entry.width.value_or(1)) : size;
 }
 
 bool is_graph(const PlanEvent& event, const Program& program) {
@@ -333,7 +340,7 @@ class Check {
     breach.tokens = entry.admission->max.value_or(0);
     if (entry.admission->unit == Unit::requests) {
       breach.requests = breach.tokens;
-      breach.tokens *= entry.width.value_or(1);
+      breach.tokens = product(breach.tokens, entry.width.value_or(1));
     }
     if (entry.key) breach.key = text_of(*entry.key);
     report_.add(std::move(breach));
@@ -379,9 +386,31 @@ class Check {
     return least;
   }
 
-  // Tokens of all replicas: ranks of one attention-TP group hold the same ones.
+  // The family whose groups hold the same tokens on all their ranks: attention-TP, or TP where
+  // every group of replicas takes its ranks from different TP groups.
+  [[nodiscard]] std::optional<GroupId> replica_family() const {
+    if (const auto attn_tp = plan_.find_group("attn_tp")) return attn_tp;
+    const auto tp = plan_.find_group("tp");
+    if (!tp) return std::nullopt;
+    const auto& tp_of = plan_.family(*tp).group_of;
+    bool several = false;
+    for (const PlanGroups& family : plan_.families) {
+      if (family.name.find("dp") == std::string::npos) continue;
+      for (const auto& group : family.groups) {
+        std::set<std::int32_t> met;
+        for (const std::int32_t rank : group) {
+          const std::int32_t at = tp_of[static_cast<std::size_t>(rank)];
+          if (at < 0 || !met.insert(at).second) return std::nullopt;
+        }
+        several = several || group.size() > 1;
+      }
+    }
+    return several ? tp : std::nullopt;
+  }
+
+  // Tokens of all replicas.
   [[nodiscard]] std::int64_t sum_of(const EventRun& event) const {
-    const auto attn_tp = plan_.find_group("attn_tp");
+    const auto shared = replica_family();
     std::int64_t sum = 0;
     for (const Running& running : event.runnings) {
       const std::int64_t tokens = running.program->tokens.value_or(0);
@@ -389,7 +418,7 @@ class Check {
       std::int64_t holders = 0;
       running.ranks.for_each([&](std::int64_t rank) {
         const auto at = static_cast<std::size_t>(rank);
-        const bool first = !attn_tp || plan_.family(*attn_tp).position_of[at] <= 0;
+        const bool first = !shared || plan_.family(*shared).position_of[at] <= 0;
         holders += first ? 1 : 0;
       });
       if (tokens > INT32_MAX) return -1;

@@ -7,19 +7,22 @@
 
 #include "properties/intervals.hpp"
 #include "properties/plan_report.hpp"
+#include "properties/rank_classes.hpp"
 
 namespace capsize {
 namespace {
 
-// Classes beyond this are not followed: a plan of so many would be seen at fault before.
-constexpr std::size_t kClassesMost = 64;
 // Pairs of operations are compared; longer programs are compared in their first part.
 constexpr std::size_t kOpsMost = 2048;
 
-// A range of a buffer of `size` bytes, where that is known.
+// A range of a buffer of `size` bytes, where that is known. A range that passes every count has no
+// end.
 Intervals::Range span_of(const BufferRange& range, std::optional<std::int64_t> size = {}) {
-  const std::int64_t end = range.bytes >= 0 ? range.offset + range.bytes
-                                            : std::max(size.value_or(INT64_MAX), range.offset);
+  if (range.bytes < 0) {
+    return {range.offset, std::max(size.value_or(INT64_MAX), range.offset)};
+  }
+  std::int64_t end = 0;
+  if (__builtin_add_overflow(range.offset, range.bytes, &end)) end = INT64_MAX;
   return {range.offset, end};
 }
 
@@ -38,11 +41,18 @@ std::vector<std::int32_t> named_producers(const Running& running, std::int32_t r
   return out;
 }
 
+// Whether peers read the operands of an operation where they lie: registered ones, and all of
+// peer-memory collectives that do not say that theirs are copied first.
+bool is_read_by_peers(const Lifecycle& plan, const PlanOp& op) {
+  if (!is_collective(op.kind) || op.reads.empty()) return false;
+  return op.registered.value_or(transport_of(plan, op) == Transport::peer);
+}
+
 // Whether a class runs anything that can be out of step by itself.
-bool may_conflict(const Running& running) {
+bool may_conflict(const Lifecycle& plan, const Running& running) {
   return std::ranges::any_of(running.ops, [&](const RunOp& each) {
     return each.op->stream != running.ops.front().op->stream || each.op->from ||
-           each.op->registered.value_or(false);
+           is_read_by_peers(plan, *each.op);
   });
 }
 
@@ -95,6 +105,13 @@ class WithinRunning {
  private:
   [[nodiscard]] const PlanOp& op(std::int32_t at) const {
     return *running_.ops[static_cast<std::size_t>(at)].op;
+  }
+
+  // What the host runs before a graph has no stream in common with it: the graph's are those of its
+  // capture, and it is launched behind the rest.
+  [[nodiscard]] bool of_one_launch(std::int32_t a, std::int32_t b) const {
+    return running_.ops[static_cast<std::size_t>(a)].from_graph ==
+           running_.ops[static_cast<std::size_t>(b)].from_graph;
   }
 
   // The first range of `b` that shares a byte with one of `a`, in a buffer that these ranks have.
@@ -153,7 +170,7 @@ class WithinRunning {
   void judge_joins(std::int32_t reader) {
     const auto named = named_producers(running_, reader);
     for (std::int32_t writer = 0; writer < reader; ++writer) {
-      if (order_.ordered(writer, reader)) continue;
+      if (order_.ordered(writer, reader) || !of_one_launch(writer, reader)) continue;
       const BufferRange* at = shared(op(writer).writes, op(reader).reads);
       if (at == nullptr && std::ranges::find(named, writer) == named.end()) continue;
       return add(reader, at == nullptr ? -1 : at->buffer, unjoined_text(writer, reader));
@@ -171,7 +188,7 @@ class WithinRunning {
     for (std::int32_t at = 0; at + 1 < count_; ++at) {
       const PlanOp& next = op(at + 1);
       const bool reads_it = moves_rows(op(at).kind) && next.stream != op(at).stream && !next.from &&
-                            uses_rows(next.kind);
+                            uses_rows(next.kind) && of_one_launch(at, at + 1);
       if (!reads_it) continue;
       bool joined = false;
       for (std::int32_t later = at + 1; later < count_ && !joined; ++later) {
@@ -186,8 +203,7 @@ class WithinRunning {
   void judge_refill() {
     for (std::int32_t at = 0; at < count_; ++at) {
       const PlanOp& exchange = op(at);
-      const bool symmetric = exchange.registered.value_or(false) && is_collective(exchange.kind);
-      if (!symmetric || exchange.reads.empty()) continue;
+      if (!is_read_by_peers(plan_, exchange)) continue;
       std::set<std::int32_t> refills = {first_refill(at, at + 1, count_)};
       for (const auto& [first, end] : repeated_around(at)) {
         const std::int32_t inside = first_refill(at, at + 1, end);
@@ -359,12 +375,13 @@ class Facts {
 // The life of one rank.
 class OneRank {
  public:
-  OneRank(const Timeline& timeline, const Facts& facts, std::int64_t rank, PlanReport& report,
+  OneRank(const Timeline& timeline, const Facts& facts, const RankClass& whose, PlanReport& report,
           std::set<std::tuple<std::int32_t, const PlanOp*, std::int32_t>>& told)
       : timeline_(timeline),
         plan_(timeline.lifecycle()),
         facts_(facts),
-        rank_(rank),
+        rank_(whose.rank),
+        runs_(whose.runs),
         report_(report),
         told_(told),
         states_(plan_.buffers.size()) {
@@ -380,6 +397,7 @@ class OneRank {
   }
 
   void run() {
+    auto next = runs_.begin();
     for (const EventRun& event : timeline_.events()) {
       const PlanEvent& what = *event.event;
       if (what.kind == PlanEventKind::allocate && takes_part(what.ranks, rank_)) {
@@ -389,11 +407,9 @@ class OneRank {
       } else if (what.kind == PlanEventKind::register_groups && takes_part(what.ranks, rank_)) {
         judge_registration(event, what.groups);
       }
-      for (std::size_t i = 0; i < event.runnings.size(); ++i) {
-        if (!event.runnings[i].ranks.contains(rank_)) continue;
-        follow(event, static_cast<std::int32_t>(i));
-        break;
-      }
+      if (next == runs_.end() || next->event != event.index) continue;
+      follow(event, next->running);
+      ++next;
     }
   }
 
@@ -625,6 +641,7 @@ class OneRank {
   const Lifecycle& plan_;
   const Facts& facts_;
   std::int64_t rank_;
+  const std::vector<RunAt>& runs_;
   PlanReport& report_;
   std::set<std::tuple<std::int32_t, const PlanOp*, std::int32_t>>& told_;
   std::vector<BufferState> states_;
@@ -633,45 +650,20 @@ class OneRank {
   std::map<std::int32_t, Consumed> consumed_;              // in the event that is followed
 };
 
-// ---- classes of ranks ---------------------------------------------------------------------------
-
-// One rank of each class that is in the same programs, events and buffers throughout.
-std::vector<std::int64_t> representatives(const Lifecycle& plan) {
-  std::vector<RankSet> classes = {RankSet(0, plan.world - 1)};
-  const auto split_by = [&classes](const RankSet& ranks) {
-    if (ranks.empty()) return;
-    const std::size_t count = classes.size();
-    for (std::size_t i = 0; i < count && classes.size() < kClassesMost; ++i) {
-      RankSet inside = common(classes[i], ranks);
-      if (inside.empty() || inside == classes[i]) continue;
-      classes.push_back(without(classes[i], ranks));
-      classes[i] = std::move(inside);
-    }
-  };
-  for (const PlanBuffer& buffer : plan.buffers) split_by(buffer.owner);
-  for (const PlanEvent& event : plan.events) {
-    split_by(event.ranks);
-    for (const Program& program : event.programs) split_by(program.ranks);
-  }
-  std::vector<std::int64_t> out;
-  for (const RankSet& each : classes) out.push_back(each.first());
-  std::ranges::sort(out);
-  return out;
-}
-
 void check_plan(const Timeline& timeline, PlanReport& report) {
   const Lifecycle& plan = timeline.lifecycle();
   for (const EventRun& event : timeline.events()) {
     for (std::size_t i = 0; i < event.runnings.size(); ++i) {
-      if (!may_conflict(event.runnings[i])) continue;
+      if (!may_conflict(plan, event.runnings[i])) continue;
       WithinRunning(timeline, event, static_cast<std::int32_t>(i), report).run();
     }
   }
   if (plan.buffers.empty()) return;
   const Facts facts(timeline);
   std::set<std::tuple<std::int32_t, const PlanOp*, std::int32_t>> told;
-  for (const std::int64_t rank : representatives(plan)) {
-    OneRank(timeline, facts, rank, report, told).run();
+  const RankClasses classes(timeline);
+  for (const RankClass& each : classes.all()) {
+    OneRank(timeline, facts, each, report, told).run();
   }
 }
 

@@ -109,6 +109,23 @@ Lifecycle pads_to(std::int64_t bucket) {
 Lifecycle pads_to_the_sum() { return pads_to(16); }
 Lifecycle pads_to_its_own() { return pads_to(8); }
 
+// Two replicas of two ranks, each with 8 tokens: 16 in all.
+Lifecycle replicas_pad_to(std::int64_t bucket) {
+  Lifecycle plan{.world = 4};
+  const RankSet all(0, 3);
+  add_group(plan, "tp", {{0, 1}, {2, 3}});
+  add_group(plan, "dp", {{0, 2}, {1, 3}});
+  plan.captures = {{.path = "decode", .kept = {8, 16, 32}}};
+  for (const std::int64_t size : {16, 8}) {
+    plan.events.push_back(capture("decode", size, {graph(all, size, {all_reduce(kTp, size)})}));
+  }
+  plan.events.push_back(replay("decode", 8, {graph(all, bucket)}));
+  plan.events.back().programs[0].tokens = 8;
+  return finish(plan);
+}
+Lifecycle replicas_pad_to_the_sum() { return replicas_pad_to(16); }
+Lifecycle replicas_pad_to_their_own() { return replicas_pad_to(8); }
+
 constexpr std::string_view kLaw = "key_is_complete";
 
 }  // namespace
@@ -131,6 +148,8 @@ std::span<const PlanMutant> plan_mutants_key_is_complete() {
                  admits_by_rank},
       PlanMutant{"pads_to_the_sum", kLaw, "the key counts rows of a rank", pads_to_the_sum,
                  pads_to_its_own},
+      PlanMutant{"replicas_pad_to_the_sum", kLaw, "ranks of a replica hold the same tokens",
+                 replicas_pad_to_the_sum, replicas_pad_to_their_own},
   };
   return kMutants;
 }

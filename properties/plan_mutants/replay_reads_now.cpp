@@ -194,6 +194,43 @@ Lifecycle symmetric(bool barrier) {
 Lifecycle refills_too_soon() { return symmetric(false); }
 Lifecycle refills_behind_a_barrier() { return symmetric(true); }
 
+// Layers that copy into one buffer of peer memory, or tell each other first.
+Lifecycle peers_in_each_layer(bool barrier) {
+  Lifecycle plan = with_buffer(BufferKind::workspace);
+  plan.families[0].transport = Transport::peer;
+  PlanOp sum = all_reduce(kTp, 8);
+  sum.reads = {{kBuffer, 0, 64}};
+  std::vector<PlanOp> ops = {writes(PlanOpKind::copy), sum};
+  if (barrier) ops.push_back(op(PlanOpKind::barrier, kTp));
+  const auto count = static_cast<std::int32_t>(ops.size());
+  PlanEvent step = eagerly(std::move(ops));
+  step.programs[0].blocks = {{0, count, 2, {}}};
+  return ending(plan, {std::move(step)});
+}
+Lifecycle next_layer_refills() { return peers_in_each_layer(false); }
+Lifecycle next_layer_waits() { return peers_in_each_layer(true); }
+
+// So many ranks that each have a buffer of their own; that of the last one moves.
+Lifecycle many_ranks(bool moved) {
+  constexpr std::int32_t kRanks = 100;
+  Lifecycle plan{.world = kRanks};
+  for (std::int32_t rank = 0; rank < kRanks; ++rank) {
+    add_buffer(plan, {.name = "buffer" + std::to_string(rank),
+                      .bytes = 64,
+                      .owner = {rank, rank},
+                      .kind = BufferKind::workspace});
+    plan.events.push_back(allocate(rank, 1));
+  }
+  PlanOp kernel = op(PlanOpKind::kernel);
+  for (std::int32_t rank = 0; rank < kRanks; ++rank) kernel.reads.push_back({rank, 0, 64});
+  plan.events.push_back(capture("decode", 8, {graph({0, kRanks - 1}, 8, {kernel})}));
+  if (moved) plan.events.push_back(allocate(kRanks - 1, 2));
+  plan.events.push_back(replay("decode", 8, {graph({0, kRanks - 1}, 8)}));
+  return finish(plan);
+}
+Lifecycle last_of_many_moves() { return many_ranks(true); }
+Lifecycle none_of_many_moves() { return many_ranks(false); }
+
 constexpr std::string_view kLaw = "replay_reads_now";
 
 }  // namespace
@@ -225,6 +262,10 @@ std::span<const PlanMutant> plan_mutants_replay_reads_now() {
                  joined},
       PlanMutant{"refills_too_soon", kLaw, "peers have read what is filled anew", refills_too_soon,
                  refills_behind_a_barrier},
+      PlanMutant{"next_layer_refills", kLaw, "peers have read what the next layer fills",
+                 next_layer_refills, next_layer_waits},
+      PlanMutant{"last_of_many_moves", kLaw, "of every rank", last_of_many_moves,
+                 none_of_many_moves},
   };
   return kMutants;
 }
