@@ -96,6 +96,8 @@ std::vector<PlanOp> captured_ops(const Act& act) {
   const PlanOp write = using_buffer(PlanOpKind::kernel, act.written, true);
   std::vector<PlanOp> out = {read, write};
   if (act.write_first) std::swap(out[0], out[1]);
+  // Peers tell that they have read it; what comes of filling it too soon is tried in steps below.
+  if (act.peer && !act.write_first) out.insert(out.begin() + 1, op(PlanOpKind::barrier, kTp));
   if (act.again) out.push_back(read);
   if (act.pool && act.piece.buffer >= 0) {
     out.insert(out.begin(), {.kind = PlanOpKind::allocate, .buffer = act.piece.buffer});
