@@ -322,10 +322,13 @@ OpOrder::OpOrder(const Running& running) {
       host = b;
     }
     if (op.op->kind == PlanOpKind::wait && op.op->after.empty() && b > 0) join(b, b - 1);
-    for (std::int32_t a = b - 1; a >= 0 && !op.op->after.empty(); --a) {
+    auto left = std::ssize(op.op->after);
+    for (std::int32_t a = b - 1; a >= 0 && left > 0; --a) {
       const RunOp& earlier = running.ops[static_cast<std::size_t>(a)];
       if (earlier.from_graph != op.from_graph) continue;
-      if (std::ranges::find(op.op->after, earlier.index) != op.op->after.end()) join(b, a);
+      if (std::ranges::find(op.op->after, earlier.index) == op.op->after.end()) continue;
+      join(b, a);
+      --left;
     }
     last[stream_of(b)] = b;
   }

@@ -28,16 +28,22 @@ Intervals::Range span_of(const BufferRange& range, std::optional<std::int64_t> s
 
 // ---- one running by itself ----------------------------------------------------------------------
 
-// The places of the producers that an operation names with `from`.
+// The places of the producers that an operation names with `from`. Those of a program come in its
+// order, and what a graph holds behind what the host runs.
 std::vector<std::int32_t> named_producers(const Running& running, std::int32_t reader) {
   const RunOp& op = running.ops[static_cast<std::size_t>(reader)];
   std::vector<std::int32_t> out;
   if (!op.op->from) return out;
-  for (std::int32_t i = 0; i < reader; ++i) {
-    const RunOp& each = running.ops[static_cast<std::size_t>(i)];
-    const bool named = std::ranges::find(*op.op->from, each.index) != op.op->from->end();
-    if (each.from_graph == op.from_graph && named) out.push_back(i);
+  const auto middle =
+      std::ranges::partition_point(running.ops, [](const RunOp& each) { return !each.from_graph; });
+  const auto first = op.from_graph ? middle : running.ops.begin();
+  const auto last = running.ops.begin() + reader;
+  for (const std::int32_t index : *op.op->from) {
+    const auto at = std::ranges::lower_bound(first, last, index, {}, &RunOp::index);
+    if (at == last || at->index != index) continue;
+    out.push_back(static_cast<std::int32_t>(at - running.ops.begin()));
   }
+  std::ranges::sort(out);
   return out;
 }
 
@@ -86,10 +92,10 @@ class WithinRunning {
         count_(static_cast<std::int32_t>(std::min(running_.ops.size(), kOpsMost))) {}
 
   void run() {
-    bool streams = false;
-    for (const RunOp& each : running_.ops) {
-      streams = streams || each.op->stream != running_.ops.front().op->stream;
-    }
+    std::set<std::int32_t> numbers;
+    for (const RunOp& each : running_.ops) numbers.insert(each.op->stream);
+    streams_ = numbers.size();
+    const bool streams = streams_ > 1;
     if (streams) report_.looked_at(event_.event->path);
     for (std::int32_t reader = 1; reader < count_; ++reader) {
       if (!streams && op(reader).reads.empty()) continue;
@@ -166,15 +172,30 @@ class WithinRunning {
     }
   }
 
-  // What is read was written on another stream that nothing has joined.
+  // What is read was written on another stream that nothing has joined. Where one operation of a
+  // stream has ended, those before it have: going back, each stream is soon done with.
   void judge_joins(std::int32_t reader) {
     const auto named = named_producers(running_, reader);
-    for (std::int32_t writer = 0; writer < reader; ++writer) {
-      if (order_.ordered(writer, reader) || !of_one_launch(writer, reader)) continue;
-      const BufferRange* at = shared(op(writer).writes, op(reader).reads);
-      if (at == nullptr && std::ranges::find(named, writer) == named.end()) continue;
-      return add(reader, at == nullptr ? -1 : at->buffer, unjoined_text(writer, reader));
+    std::vector<std::int32_t> joined = {op(reader).stream};
+    std::int32_t first = -1;  // of the writers that are not waited for
+    for (std::int32_t writer = reader - 1; writer >= 0 && joined.size() < streams_; --writer) {
+      const std::int32_t stream = op(writer).stream;
+      if (std::ranges::find(joined, stream) != joined.end()) continue;
+      if (order_.ordered(writer, reader)) {
+        joined.push_back(stream);
+      } else if (of_one_launch(writer, reader) && is_read(named, writer, reader)) {
+        first = writer;
+      }
     }
+    if (first < 0) return;
+    const BufferRange* at = shared(op(first).writes, op(reader).reads);
+    add(reader, at == nullptr ? -1 : at->buffer, unjoined_text(first, reader));
+  }
+
+  [[nodiscard]] bool is_read(const std::vector<std::int32_t>& named, std::int32_t writer,
+                             std::int32_t reader) const {
+    return std::ranges::binary_search(named, writer) ||
+           shared(op(writer).writes, op(reader).reads) != nullptr;
   }
 
   [[nodiscard]] std::string unjoined_text(std::int32_t writer, std::int32_t reader) const {
@@ -287,6 +308,7 @@ class WithinRunning {
   PlanReport& report_;
   OpOrder order_;
   std::int32_t count_;
+  std::size_t streams_ = 1;
 };
 
 // ---- over time ----------------------------------------------------------------------------------
