@@ -47,11 +47,12 @@ std::vector<std::int32_t> named_producers(const Running& running, std::int32_t r
   return out;
 }
 
-// Whether peers read the operands of an operation where they lie: registered ones, and all of
-// peer-memory collectives that do not say that theirs are copied first.
+// Whether peers read the operands of an operation where they lie, and may go on when it has ended
+// here: registered windows of a communicator library. The kernels of peer-memory collectives end
+// with a barrier of their own.
 bool is_read_by_peers(const Lifecycle& plan, const PlanOp& op) {
   if (!is_collective(op.kind) || op.reads.empty()) return false;
-  return op.registered.value_or(transport_of(plan, op) == Transport::peer);
+  return op.registered.value_or(false) && transport_of(plan, op) != Transport::peer;
 }
 
 // Whether a class runs anything that can be out of step by itself.

@@ -194,11 +194,11 @@ Lifecycle symmetric(bool barrier) {
 Lifecycle refills_too_soon() { return symmetric(false); }
 Lifecycle refills_behind_a_barrier() { return symmetric(true); }
 
-// Layers that copy into one buffer of peer memory, or tell each other first.
+// Layers that copy into one window, or tell each other first.
 Lifecycle peers_in_each_layer(bool barrier) {
   Lifecycle plan = with_buffer(BufferKind::workspace);
-  plan.families[0].transport = Transport::peer;
   PlanOp sum = all_reduce(kTp, 8);
+  sum.registered = true;
   sum.reads = {{kBuffer, 0, 64}};
   std::vector<PlanOp> ops = {writes(PlanOpKind::copy), sum};
   if (barrier) ops.push_back(op(PlanOpKind::barrier, kTp));

@@ -27,7 +27,8 @@ constexpr std::string_view kFull = R"({
     {"rules": "23972", "verdict": "violation", "law": "divisible", "law_verdict": "pass",
      "known": "proved", "symptom": "clean_error", "path": "prefill",
      "witness": {"path": "prefill", "tokens": 4, "requests": 2, "rank": 0, "layer": 0,
-                 "op": "reduce_scatter", "group": "attn_tp", "group_size": 8},
+                 "op": "reduce_scatter", "group": "attn_tp", "group_size": 8, "event": "capture",
+                 "buffer": "b", "key": "{tokens: 4}"},
      "first_in_time": {"event": "warm_up", "tokens": 4}, "kept": [8, 16], "dropped": [],
      "kept_count": 2, "lost_count": 0, "waste_count": 0},
     {"rules": "23972", "verdict": "refused", "refused": {"stage": "model", "text": null}},
@@ -150,8 +151,9 @@ TEST(ScenarioFormat, MalformedFilesAreRefusedWithTheirPlace) {
        "$.expect[0]", "law"},
       {with("/expect/0", R"({"rules": "r", "verdict": "refused", "refused": {}})"),
        "$.expect[0].refused", "nothing"},
-      {with("/plan", "{}"), "$.plan", "not supported yet"},
-      {with("/plan_after", "{}"), "$.plan_after", "not supported yet"},
+      {with("/plan", "{}"), "$.engine", "beside a plan"},
+      {with("/plan_after", "{}"), "$.plan_after", "without"},
+      {with("/expect/0/plan", R"("after")"), "$.expect[0]", "rules"},
   };
   for (const Malformed& each : cases) {
     const auto read = read_scenario(each.text);
@@ -170,6 +172,41 @@ TEST(ScenarioFormat, MalformedFilesAreRefusedWithTheirPlace) {
   }
 }
 
+// A case that is a plan: before, and after the fix.
+constexpr std::string_view kPlan = R"({"schema": 1, "id": "a", "title": "t",
+  "source": {"url": "https://example.org"}, "class": "C05-participation",
+  "plan": {"schema": 1, "world": 2, "groups": {"tp": [[0, 1]]}, "events": [
+    {"event": "eager", "programs": [{"ranks": "0", "ops": [{"op": "barrier", "group": "tp"}]}]}]},
+  "plan_after": {"schema": 1, "world": 2, "groups": {"tp": [[0, 1]]}, "events": [
+    {"event": "eager", "programs": [{"ranks": "0-1", "ops": [{"op": "barrier", "group": "tp"}]}]}]},
+  "expect": [{"verdict": "violation", "law": "same_sequence", "witness": {"rank": 1}},
+             {"plan": "after", "verdict": "pass"}]})";
+
+// Would catch a plan that is not read in a scenario, an error that loses its place in it, or an
+// expectation that is judged on the wrong side of the fix.
+TEST(ScenarioFormat, APlanStandsInPlaceOfALaunch) {
+  const auto scenario = read_scenario(kPlan);
+  ASSERT_TRUE(scenario) << scenario.error().where << ": " << scenario.error().text;
+  EXPECT_EQ(*read_scenario(write_scenario(*scenario)), *scenario);
+  auto document = nlohmann::json::parse(kPlan);
+  const auto refused = [&document](std::string_view path, std::string_view value,
+                                   std::string_view where) {
+    auto changed = document;
+    changed[nlohmann::json::json_pointer(std::string(path))] = nlohmann::json::parse(value);
+    const auto read = read_scenario(changed.dump());
+    ASSERT_FALSE(read) << changed;
+    EXPECT_EQ(read.error().where, where) << read.error().text;
+    EXPECT_FALSE(read.error().hint.empty());
+  };
+  refused("/plan/events/0/programs/0/ops/0/group", R"("dp")",
+          "$.plan.events[0].programs[0].ops[0].group");
+  refused("/plan_after/world", "0", "$.plan_after.world");
+  refused("/launch", R"("--tp 8")", "$.launch");
+  refused("/expect/0/rules", R"("23972")", "$.expect[0].rules");
+  document.erase("plan_after");
+  refused("/title", R"("u")", "$.expect[1].plan");
+}
+
 // Would catch a schema file that has fallen behind the reader, or the other way about.
 TEST(ScenarioFormat, TheSchemaNamesExactlyTheFieldsThatAreRead) {
   std::ifstream file(CAPSIZE_SOURCE_DIR "/scenarios/schemas/scenario.schema.json");
@@ -185,7 +222,10 @@ TEST(ScenarioFormat, TheSchemaNamesExactlyTheFieldsThatAreRead) {
   const auto& expect = schema["properties"]["expect"]["items"]["properties"];
   auto asked = full["expect"][0];
   asked["refused"] = full["expect"][1]["refused"];
-  EXPECT_EQ(keys(schema["properties"]), keys(full));
+  asked["plan"] = "before";
+  auto either = full;
+  either["plan"] = either["plan_after"] = nullptr;
+  EXPECT_EQ(keys(schema["properties"]), keys(either));
   EXPECT_EQ(keys(expect), keys(asked));
   EXPECT_EQ(keys(expect["witness"]["properties"]), keys(asked["witness"]));
   EXPECT_EQ(keys(expect["first_in_time"]["properties"]), keys(asked["first_in_time"]));
