@@ -168,16 +168,31 @@ class Explainer {
       for (ExplainedOp& shown : block.ops) {
         const PlanOp& op = *runs.ops[at].op;
         shown.rows.push_back({op.rows_in, op.rows_out.value_or(-1)});
-        mark(shown, op, running);
+        mark(shown, op, running, op.group.valid() && first_over(runs, op.group) == &op);
         ++at;
       }
     }
   }
 
-  void mark(ExplainedOp& shown, const PlanOp& op, std::int32_t running) {
+  static const PlanOp* first_over(const Running& runs, GroupId group) {
+    const auto at = std::ranges::find_if(
+        runs.ops, [group](const RunOp& each) { return each.op->group == group; });
+    return at == runs.ops.end() ? nullptr : at->op;
+  }
+
+  // A breach that names an operation is marked there; one between classes where each of them
+  // first meets the group.
+  static bool concerns(const Breach& breach, const PlanOp& op, std::int32_t running, bool first) {
+    if (breach.at != nullptr) {
+      return breach.at == &op && (breach.running < 0 || breach.running == running);
+    }
+    return first && op.group == breach.group &&
+           (running == breach.running || running == breach.other);
+  }
+
+  void mark(ExplainedOp& shown, const PlanOp& op, std::int32_t running, bool first) {
     for (const StandingBreach* each : breaches_) {
-      if (each->breach.at != &op) continue;
-      if (each->breach.running >= 0 && each->breach.running != running) continue;
+      if (!concerns(each->breach, op, running, first)) continue;
       const int told = tell(each);
       if (std::ranges::find(shown.breaches, told) == shown.breaches.end()) {
         shown.breaches.push_back(told);

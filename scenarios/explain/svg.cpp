@@ -233,7 +233,7 @@ class Picture {
       const auto lines =
           wrapped(fmt::format("[{}] {}: {}", breach.number, breach.law, breach.text));
       for (std::size_t i = 0; i < lines.size(); ++i) {
-        text(10, y_ + 12, lines[i], i == 0 ? "bad" : "");
+        text(10, y_ + 12, lines[i], "bad");
         y_ += kLine;
       }
     }
