@@ -132,9 +132,12 @@ class Renderer {
     row("topology", fmt::format("{} {}{}{}", plan.world, plan.world == 1 ? "rank" : "ranks",
                                 groups.empty() ? "" : ": ranks a group: ", groups));
     for (const PlanCapture& capture : plan.captures) {
-      row(capture.path, fmt::format("{} {} captured: {}", capture.kept.size(),
-                                    capture.unit == Unit::tokens ? "token counts" : "batch sizes",
-                                    sizes(capture.kept)));
+      const bool one = capture.kept.size() == 1;
+      const std::string_view tokens = one ? "token count" : "token counts";
+      const std::string_view requests = one ? "batch size" : "batch sizes";
+      row(capture.path,
+          fmt::format("{} {} captured: {}", capture.kept.size(),
+                      capture.unit == Unit::tokens ? tokens : requests, sizes(capture.kept)));
     }
     row("events", events_text(plan));
   }
