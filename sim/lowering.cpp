@@ -78,7 +78,24 @@ void StepLowering::add_op(const OpTrace& trace) {
   const PlanOpKind kind = kind_of(op.kind);
   if (op.kind == OpKind::sum_into_buffer) return add_sum_into_buffer(trace, op);
   if (runs_over_group(kind) && step_.topology->size_of(op.group) <= 1) return;
+  if (op.kind == OpKind::all_gather_padded) return add_padded_gather(trace, op);
   push(trace, op, kind);
+}
+
+// Each rank pads its part to the largest one before all parts are gathered.
+void StepLowering::add_padded_gather(const OpTrace& trace, const Op& op) {
+  OpTrace padded = trace;
+  padded.out = padded.in;
+  Op copy = op;
+  copy.group = {};
+  const std::int64_t parts = step_.topology->size_of(op.group);
+  const std::int32_t gathered = place_of(trace.out.rows);
+  Lowered& pad = push(padded, copy, PlanOpKind::copy);
+  pad.padded_parts = parts;
+  pad.gathered = gathered;
+  Lowered& gather = push(trace, op, PlanOpKind::all_gather);
+  gather.padded_parts = parts;
+  gather.gathered = gathered;
 }
 
 // Each rank writes its rows at their place into a buffer of zeros: an unreduced sum of all rows.
@@ -94,7 +111,7 @@ void StepLowering::add_sum_into_buffer(const OpTrace& trace, const Op& op) {
   push(summed, op, PlanOpKind::all_reduce);
 }
 
-void StepLowering::push(const OpTrace& trace, const Op& op, PlanOpKind kind) {
+StepLowering::Lowered& StepLowering::push(const OpTrace& trace, const Op& op, PlanOpKind kind) {
   Lowered lowered;
   lowered.op.kind = kind;
   lowered.op.rule = op.rule;
@@ -107,9 +124,8 @@ void StepLowering::push(const OpTrace& trace, const Op& op, PlanOpKind kind) {
   read(lowered, trace.in);
   if (op.kind == OpKind::add_norm) read(lowered, trace.residual);
   write(lowered, trace.out);
-  lowered.padded = op.kind == OpKind::all_gather_padded;
   link(lowered, op);
-  ops_.push_back(std::move(lowered));
+  return ops_.emplace_back(std::move(lowered));
 }
 
 void StepLowering::read(Lowered& lowered, const TravellingTensor& tensor) {
@@ -174,14 +190,20 @@ std::int64_t StepLowering::rows_at(std::int32_t place, std::int64_t rank) const 
   return values_[static_cast<std::size_t>(exprs_[at].index)];
 }
 
-std::vector<std::int64_t> StepLowering::sizes_of(const Lowered& lowered, std::int64_t rank) const {
-  const PlanGroups& family = plan_.family(lowered.op.group);
-  const auto group = static_cast<std::size_t>(family.group_of[static_cast<std::size_t>(rank)]);
-  std::vector<std::int64_t> out;
-  for (const std::int32_t member : family.groups[group]) {
-    out.push_back(rows_at(lowered.rows_in.front(), member));
+// Rows of a part that is padded to the largest, on the way into the gather and out of it.
+void StepLowering::set_padded_rows(const Lowered& lowered, PlanOp& op, std::int64_t rank) const {
+  const std::int64_t own = op.rows_in.front();
+  const std::int64_t all = rows_at(lowered.gathered, rank);
+  const bool gathers = op.kind == PlanOpKind::all_gather;
+  if (own == all) {  // nothing is split
+    op.kind = PlanOpKind::copy;
+    op.group = {};
+    op.rows_out = all;
+    return;
   }
-  return out;
+  const std::int64_t part = all / lowered.padded_parts;
+  if (gathers) op.rows_in = {part};
+  op.rows_out = gathers ? all : part;
 }
 
 // Everything that tells the programs of two ranks apart.
@@ -189,11 +211,6 @@ std::vector<std::int64_t> StepLowering::signature_of(std::int64_t rank) const {
   std::vector<std::int64_t> out;
   for (std::size_t i = 0; i < distinct_.size(); ++i) {
     out.push_back(rows_at(static_cast<std::int32_t>(i), rank));
-  }
-  for (const Lowered& each : ops_) {
-    if (!each.padded) continue;
-    const auto sizes = sizes_of(each, rank);
-    out.insert(out.end(), sizes.begin(), sizes.end());
   }
   return out;
 }
@@ -228,8 +245,8 @@ Program StepLowering::program_of(std::int64_t rank, bool group_capture) const {
     PlanOp& op = program.ops.emplace_back(lowered.op);
     for (const std::int32_t place : lowered.rows_in) op.rows_in.push_back(rows_at(place, rank));
     op.rows_out = rows_at(lowered.rows_out, rank);
-    if (lowered.padded) op.sizes = sizes_of(lowered, rank);
-    if (group_capture && lowered.captured_as != Transport::checked) {
+    if (lowered.padded_parts > 1) set_padded_rows(lowered, op, rank);
+    if (group_capture && op.group.valid() && lowered.captured_as != Transport::checked) {
       op.transport = lowered.captured_as;
     }
   }

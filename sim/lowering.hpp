@@ -8,8 +8,9 @@
 //
 // Kinds of operations: attention stays; mlp and moe become `matmul`, local `kernel`, add_norm an
 // `add` of two operands; a sum into a buffer becomes the copy into the zeroed buffer and an
-// all-reduce; a gather padded to the largest part becomes an all-gather with `sizes`; take_own is a
-// `slice`. Collectives over groups of one rank are left out, as the engines leave them out.
+// all-reduce; so does a gather of parts that are padded to the largest: a copy, then an all-gather;
+// take_own is a `slice`. Collectives over groups of one rank are left out, as the engines leave
+// them out.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +38,18 @@ class StepLowering {
     PlanOp op;
     std::vector<std::int32_t> rows_in;
     std::int32_t rows_out = -1;
-    bool padded = false;  // sizes are the rows of all members
+    // A gather of unequal parts that are padded to the largest, and the padding before it: how
+    // many parts; 1 elsewhere. Where the parts are not split (short batches) both only copy.
+    std::int64_t padded_parts = 1;
+    std::int32_t gathered = -1;  // the rows of the gather's output
     Transport captured_as = Transport::checked;
   };
 
   void add_ops();
   void add_op(const OpTrace& trace);
   void add_sum_into_buffer(const OpTrace& trace, const Op& op);
-  void push(const OpTrace& trace, const Op& op, PlanOpKind kind);
+  void add_padded_gather(const OpTrace& trace, const Op& op);
+  Lowered& push(const OpTrace& trace, const Op& op, PlanOpKind kind);
   void read(Lowered& lowered, const TravellingTensor& tensor);
   void write(Lowered& lowered, const TravellingTensor& tensor);
   void link(Lowered& lowered, const Op& op);
@@ -53,7 +58,7 @@ class StepLowering {
   [[nodiscard]] Layout layout_of(const Layout& layout);
   [[nodiscard]] std::int64_t rows_at(std::int32_t place, std::int64_t rank) const;
   [[nodiscard]] std::vector<std::int64_t> signature_of(std::int64_t rank) const;
-  [[nodiscard]] std::vector<std::int64_t> sizes_of(const Lowered& lowered, std::int64_t rank) const;
+  void set_padded_rows(const Lowered& lowered, PlanOp& op, std::int64_t rank) const;
   [[nodiscard]] Program program_of(std::int64_t rank, bool group_capture) const;
 
   SymbolicStep step_;
