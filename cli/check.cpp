@@ -61,6 +61,13 @@ int check_plan_file(const CheckOptions& options, const Words& words) {
     return report(options, Error{"--plan", "a plan is judged alone",
                                  "leave the launch line and --batch out"});
   }
+  const LaunchOptions& launch = options.launch;
+  if (options.emit_plan || !launch.rules.empty() || !launch.gpu.empty() ||
+      !launch.model_config.empty() || !options.fail_on.empty()) {
+    return report(options, Error{"--plan", "a plan says all that is judged",
+                                 "leave --rules, --gpu, --model-config, --fail-on and --emit-plan "
+                                 "to launch lines"});
+  }
   auto without = laws_without(options);
   if (!without) return report(options, std::move(without.error()));
   auto text = read_input(options.plan, kPlanBytes);

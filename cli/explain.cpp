@@ -331,6 +331,10 @@ int explain_plan(const ExplainOptions& options, const Words& words) {
   if (!words.empty()) {
     return fail({"--plan", "a plan is explained alone", "leave the launch line out"});
   }
+  if (options.tokens != 0 || options.path != "prefill") {
+    return fail(
+        {"--plan", "a plan's events say their own path and tokens", "choose one with --event"});
+  }
   auto text = read_input(options.plan, kPlanBytes);
   if (!text) return fail(text.error());
   auto plan = read_plan(*text);
@@ -339,6 +343,9 @@ int explain_plan(const ExplainOptions& options, const Words& words) {
 }
 
 int explain_launch(const ExplainOptions& options, const Words& words) {
+  if (options.event) {
+    return fail({"--event", "chooses an event of a plan file", "say --tokens and --path"});
+  }
   if (options.tokens < 1) {
     return fail({"--tokens", "says how many tokens the forward presents: a count from 1 on",
                  "capsize explain --tokens 28 -- python -m sglang.launch_server ..."});

@@ -185,6 +185,7 @@ std::vector<std::string_view> paths_of(const Lifecycle& lifecycle) {
 void add_findings(const Lifecycle& lifecycle, const std::vector<Judged>& judged, const Judged& own,
                   std::vector<std::string_view> paths, std::vector<Finding>& out) {
   merge(paths, own.report.paths());
+  merge(paths, own.report.undecided());
   for (const Breach& breach : own.report.breaches()) merge(paths, {breach.path});
   if (paths.empty()) paths.emplace_back();
   for (const std::string_view path : paths) {
@@ -192,6 +193,9 @@ void add_findings(const Lifecycle& lifecycle, const std::vector<Judged>& judged,
     Finding finding;
     if (left.any) {
       finding = finding_of(lifecycle, left);
+    } else if (std::ranges::find(own.report.undecided(), path) != own.report.undecided().end()) {
+      finding.verdict = LawVerdict::undecided;
+      finding.reason = "too many classes of ranks differ to compare them all";
     } else if (std::ranges::find(own.report.paths(), path) == own.report.paths().end()) {
       finding.verdict = LawVerdict::not_applicable;
       finding.reason = "the plan states nothing that this law reads";
@@ -210,6 +214,10 @@ void add_findings(const Lifecycle& lifecycle, const std::vector<Judged>& judged,
 void PlanReport::looked_at(std::string_view path) {
   if (!paths_.empty() && paths_.back() == path) return;
   if (std::ranges::find(paths_, path) == paths_.end()) paths_.push_back(path);
+}
+
+void PlanReport::gave_up(std::string_view path) {
+  if (std::ranges::find(undecided_, path) == undecided_.end()) undecided_.push_back(path);
 }
 
 void PlanReport::add(Breach breach) {

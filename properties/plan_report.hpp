@@ -56,12 +56,16 @@ class PlanReport {
   void looked_at(std::string_view path);
   // Of one event and path the first kPerEvent breaches are kept: more would tell nothing new.
   void add(Breach breach);
+  // The path asks for more steps than a law spends: its verdict is undecided, never a pass.
+  void gave_up(std::string_view path);
 
   [[nodiscard]] const std::vector<std::string_view>& paths() const { return paths_; }
   [[nodiscard]] const std::vector<Breach>& breaches() const { return breaches_; }
+  [[nodiscard]] const std::vector<std::string_view>& undecided() const { return undecided_; }
 
  private:
   std::vector<std::string_view> paths_;
+  std::vector<std::string_view> undecided_;
   std::vector<Breach> breaches_;
   std::int32_t in_event_ = 0;  // breaches of the event that the last one is of
 };

@@ -76,8 +76,8 @@ Fault rows_fault(const Call& call) {
                 std::to_string(out) + "; it takes as many as it puts in"};
       }
       return {};
-    case PlanOpKind::broadcast:
-      if (!one || in == out) return {};
+    case PlanOpKind::broadcast:  // who receives puts nothing
+      if (!one || in == out || in == 0) return {};
       return {takes_and_gives(call) + "; it takes as many as it puts in"};
     default: return {};
   }
@@ -536,6 +536,7 @@ void check(const Timeline& timeline, PlanReport& report) {
     auto& paths = effort.spent() ? left : looked;
     if (paths.empty() || paths.back() != event.event->path) paths.push_back(event.event->path);
   }
+  for (const std::string_view path : left) report.gave_up(path);
   for (const std::string_view path : looked) {
     if (std::ranges::find(left, path) == left.end()) report.looked_at(path);
   }

@@ -73,7 +73,10 @@ struct Judge {
     const Running& other = at(event, norm.running);
     Breach breach = breach_between(event, family, meeting, departs, norm, met_in(norm));
     const bool alike = come_through(event, one, other, family);
-    breach.symptom = alike ? Symptom::silent_eager : Symptom::hang;
+    const bool eager = one.mode == GraphMode::eager || other.mode == GraphMode::eager;
+    breach.symptom = !alike  ? Symptom::hang
+                     : eager ? Symptom::silent_eager
+                             : Symptom::silent_corruption;
     const auto told_of = [&](const MeetingClass& which, const Running& running) {
       std::string text =
           mode_text(event, told(timeline, event, family, meeting, which), running.mode);

@@ -355,6 +355,7 @@ void check(const Timeline& timeline, PlanReport& report) {
     }
     if (looked.empty() || looked.back() != event.event->path) looked.push_back(event.event->path);
   }
+  for (const std::string_view path : left) report.gave_up(path);
   for (const std::string_view path : looked) {
     if (std::ranges::find(left, path) == left.end()) report.looked_at(path);
   }

@@ -38,8 +38,8 @@ std::string event_headline(const EventRun& event, std::int64_t world, std::size_
   if (!event.event->path.empty()) text += " of " + event.event->path;
   text += " at " + counted(event.tokens, "token", "tokens") + ": ";
   text += counted(world, "rank", "ranks");
-  return text +
-         (classes == 1 ? " in step" : " in " + number(std::ssize(event.runnings)) + " classes");
+  return text + (classes == 1 ? " in step"
+                              : " in " + number(static_cast<std::int64_t>(classes)) + " classes");
 }
 
 // Builds an explanation class by class, then track by track.
@@ -58,6 +58,9 @@ class Explainer {
     add_classes();
     out_.headline = event_headline(event_, plan_.world, out_.classes.size());
     for (std::size_t i = 0; i < event_.runnings.size(); ++i) place(static_cast<std::int32_t>(i));
+    if (const auto idle = std::ssize(event_.runnings); idle < std::ssize(out_.classes)) {
+      out_.tracks.push_back({{static_cast<std::int32_t>(idle)}, {}});  // ranks that run nothing
+    }
     for (const StandingBreach* each : breaches_) {
       if (std::ranges::find(told_, each) == told_.end()) (void)tell(each);
     }
@@ -74,10 +77,6 @@ class Explainer {
     }
     for (const Running& running : event_.runnings) {
       out_.classes.push_back({running.ranks, class_name(out_.classes.size()), runs_text(running)});
-    }
-    if (!idle.empty()) {
-      out_.classes.push_back({std::move(idle), class_name(out_.classes.size()), "nothing"});
-      out_.tracks.push_back({{static_cast<std::int32_t>(out_.classes.size()) - 1}, {}});
     }
   }
 

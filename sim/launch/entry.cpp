@@ -208,12 +208,13 @@ bool find_nested(Session& session, const ShellWord& word, Found& found, int dept
   return false;
 }
 
-void take_args(std::vector<ShellWord>& words, std::size_t from, Found& found) {
+// The words are copied: a command that turns out to be no server is looked at again.
+void take_args(std::span<const ShellWord> words, std::size_t from, Found& found) {
   found.args.clear();
   found.tail_quoted = !words.empty() && words.back().quoted;
   found.args.reserve(words.size() - from);
   for (std::size_t at = from; at < words.size(); ++at) {
-    found.args.push_back(std::move(words[at].word));
+    found.args.push_back(words[at].word);
   }
 }
 
