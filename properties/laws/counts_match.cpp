@@ -76,8 +76,8 @@ Fault rows_fault(const Call& call) {
                 std::to_string(out) + "; it takes as many as it puts in"};
       }
       return {};
-    case PlanOpKind::broadcast:  // who receives puts nothing
-      if (!one || in == out || in == 0) return {};
+    case PlanOpKind::broadcast:
+      if (!one || in == out) return {};
       return {takes_and_gives(call) + "; it takes as many as it puts in"};
     default: return {};
   }
