@@ -182,11 +182,11 @@ class Explainer {
   // A breach that names an operation is marked there; one between classes where each of them
   // first meets the group.
   static bool concerns(const Breach& breach, const PlanOp& op, std::int32_t running, bool first) {
-    if (breach.at != nullptr) {
-      return breach.at == &op && (breach.running < 0 || breach.running == running);
+    const bool between = breach.other >= -1;  // two classes differ, or one and absent ranks
+    if (breach.at == &op && (breach.running < 0 || breach.running == running || between)) {
+      return true;
     }
-    return first && op.group == breach.group &&
-           (running == breach.running || running == breach.other);
+    return between && first && op.group == breach.group && breach.running == running;
   }
 
   void mark(ExplainedOp& shown, const PlanOp& op, std::int32_t running, bool first) {

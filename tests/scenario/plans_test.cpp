@@ -162,6 +162,8 @@ TEST(Explain, TellsTheClassesOfAnUnequalStep) {
   EXPECT_THAT(told.out, HasSubstr("A  ranks 0-1: graph {tokens: 8}, 8 of 8 rows"));
   EXPECT_THAT(told.out, HasSubstr("B  ranks 2-3: eager, 0 tokens"));
   EXPECT_THAT(told.out, HasSubstr("same_mode (hang)"));
+  EXPECT_THAT(told.out, HasSubstr("x all_gather"));
+  EXPECT_THAT(told.out, HasSubstr("x all_reduce"));
   const auto json = nlohmann::json::parse(
       run({"explain", "--json", "--event", "0", "--plan", kPlans + "idle-replica.json"}).out);
   EXPECT_EQ(json["verdict"], "pass");
