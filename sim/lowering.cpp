@@ -259,6 +259,10 @@ PlanCapture capture_of(const CapturePath& path) {
   PlanCapture out{.path = std::string(path.name), .unit = path.unit, .kept = path.kept};
   out.mode = path.backend == "piecewise" ? GraphMode::piecewise : GraphMode::graph;
   for (const NamedSize& named : path.named) out.named.push_back(named.size);
+  // A launch may name counts that no plan can hold; the launch's own check speaks of them.
+  const auto negative = [](std::int64_t size) { return size < 0; };
+  std::erase_if(out.kept, negative);
+  std::erase_if(out.named, negative);
   if (path.width.value != 1) out.width = path.width.value;
   return out;
 }
