@@ -14,8 +14,6 @@
 namespace capsize::cli {
 namespace {
 
-constexpr std::size_t kPlanBytes = std::size_t{16} << 20;
-
 struct CheckOptions {
   LaunchOptions launch;
   std::string batch;
@@ -70,10 +68,8 @@ int check_plan_file(const CheckOptions& options, const Words& words) {
   }
   auto without = laws_without(options);
   if (!without) return report(options, std::move(without.error()));
-  auto text = read_input(options.plan, kPlanBytes);
-  if (!text) return report(options, std::move(text.error()));
-  auto plan = read_plan(*text);
-  if (!plan) return report(options, std::move(plan.error()).within(options.plan));
+  auto plan = read_plan_file(options.plan);
+  if (!plan) return report(options, std::move(plan.error()));
   return report(options, check_plan(*std::move(plan), *std::move(without), options.plan));
 }
 

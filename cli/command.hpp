@@ -11,6 +11,7 @@
 
 #include "scenarios/check/check.hpp"
 #include "sim/error.hpp"
+#include "sim/lifecycle.hpp"
 
 namespace capsize::cli {
 
@@ -31,6 +32,9 @@ int fail(const Error& error);
 
 // The whole of a file, or of standard input for "-". Refused above `max_bytes`.
 [[nodiscard]] Result<std::string> read_input(const std::string& path, std::size_t max_bytes);
+
+// A plan file, or one on standard input for "-".
+[[nodiscard]] Result<Lifecycle> read_plan_file(const std::string& path);
 
 // Writes text to standard output; false where the reader has gone away or the disk is full.
 [[nodiscard]] bool print(std::string_view text);

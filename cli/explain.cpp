@@ -12,14 +12,11 @@
 #include "scenarios/explain/svg.hpp"
 #include "scenarios/formats/check_result.hpp"
 #include "scenarios/formats/json_writer.hpp"
-#include "scenarios/formats/plan.hpp"
 #include "scenarios/formats/write_file.hpp"
 #include "sim/lowering.hpp"
 
 namespace capsize::cli {
 namespace {
-
-constexpr std::size_t kPlanBytes = std::size_t{16} << 20;
 
 struct ExplainOptions {
   LaunchOptions launch;
@@ -73,19 +70,13 @@ Subject graph_event(const CapturePath& path, std::int64_t size, std::int64_t tok
   auto plan = std::make_shared<Lifecycle>();
   plan->world = path.step->plan.topology->world;
   StepLowering step(path.step->plan, *plan);
-  PlanEvent capture{.kind = PlanEventKind::capture, .path = std::string(path.name)};
-  capture.tokens = path.tokens_of(size).value;
-  capture.programs = step.programs_at(size, true);
+  PlanEvent capture = event_at(path, step, size, PlanEventKind::capture, true);
   PlanEvent replay{.kind = PlanEventKind::replay, .path = capture.path, .tokens = tokens};
-  for (Program& program : capture.programs) {
-    program.mode = path.backend == "piecewise" ? GraphMode::piecewise : GraphMode::graph;
-    program.bucket = capture.tokens;
-    program.key = GraphKey{{"tokens", std::to_string(*capture.tokens)}};
-    Program replayed = program;
+  for (const Program& program : capture.programs) {
+    Program& replayed = replay.programs.emplace_back(program);
     replayed.ops.clear();
     replayed.blocks.clear();
     replayed.tokens = tokens;
-    replay.programs.push_back(std::move(replayed));
   }
   const bool exact = tokens == *capture.tokens;
   Subject subject{.event = exact ? 0 : 1};
@@ -335,10 +326,8 @@ int explain_plan(const ExplainOptions& options, const Words& words) {
     return fail(
         {"--plan", "a plan's events say their own path and tokens", "choose one with --event"});
   }
-  auto text = read_input(options.plan, kPlanBytes);
-  if (!text) return fail(text.error());
-  auto plan = read_plan(*text);
-  if (!plan) return fail(std::move(plan.error()).within(options.plan));
+  auto plan = read_plan_file(options.plan);
+  if (!plan) return fail(plan.error());
   return show(options, {.plan = std::make_shared<const Lifecycle>(*std::move(plan))});
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/command.hpp"
+#include "scenarios/formats/plan.hpp"
 
 namespace capsize::cli {
 
@@ -39,6 +40,15 @@ Result<std::string> read_input(const std::string& path, std::size_t max_bytes) {
         Error{path, "more than " + std::to_string(max_bytes) + " bytes", "give a smaller file"});
   }
   return text;
+}
+
+Result<Lifecycle> read_plan_file(const std::string& path) {
+  constexpr std::size_t kPlanBytes = std::size_t{16} << 20;
+  auto text = read_input(path, kPlanBytes);
+  if (!text) return tl::unexpected(std::move(text.error()));
+  auto plan = read_plan(*text);
+  if (!plan) return tl::unexpected(std::move(plan.error()).within(path));
+  return plan;
 }
 
 bool print(std::string_view text) {

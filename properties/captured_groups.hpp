@@ -24,6 +24,10 @@ namespace capsize {
 // Whether the ranks of a group meet in this operation: a collective, a send or a receive.
 [[nodiscard]] bool communicates(const PlanOp& op);
 
+[[nodiscard]] inline const Running& at(const EventRun& event, std::int32_t running) {
+  return event.runnings[static_cast<std::size_t>(running)];
+}
+
 // Whether two classes replay one graph and nothing beside it: then they run the same, which need
 // not be found out operation by operation.
 [[nodiscard]] inline bool same_graph(const Running& a, const Running& b) {

@@ -200,8 +200,4 @@ std::vector<Exchange> exchanges_of(const Timeline& timeline, const EventRun& eve
   return out;
 }
 
-std::string counted(std::int64_t count, std::string_view noun) {
-  return std::to_string(count).append(" ").append(noun).append(count == 1 ? "" : "s");
-}
-
 }  // namespace capsize

@@ -244,7 +244,4 @@ template <class Keep>
 [[nodiscard]] std::vector<Exchange> exchanges_of(const Timeline& timeline, const EventRun& event,
                                                  Effort& effort);
 
-// "3 operations", "1 operation".
-[[nodiscard]] std::string counted(std::int64_t count, std::string_view noun);
-
 }  // namespace capsize

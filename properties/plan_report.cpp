@@ -246,6 +246,10 @@ Breach breach_at(const Timeline& timeline, const EventRun& event, std::int32_t r
   return breach;
 }
 
+std::string counted(std::int64_t count, std::string_view noun) {
+  return std::to_string(count).append(" ").append(noun).append(count == 1 ? "" : "s");
+}
+
 std::string ranks_text(const RankSet& ranks) {
   return (ranks.count() == 1 ? "rank " : "ranks ") + ranks.text();
 }

@@ -56,7 +56,8 @@ class PlanReport {
   void looked_at(std::string_view path);
   // Of one event and path the first kPerEvent breaches are kept: more would tell nothing new.
   void add(Breach breach);
-  // The path asks for more steps than a law spends: its verdict is undecided, never a pass.
+  // An event of the path asks for more steps than a law spends: unless something broken is found,
+  // the path's verdict is undecided, whatever else was looked at.
   void gave_up(std::string_view path);
 
   [[nodiscard]] const std::vector<std::string_view>& paths() const { return paths_; }
@@ -87,7 +88,8 @@ struct StandingBreach {
 [[nodiscard]] std::vector<StandingBreach> standing_breaches(
     const Timeline& timeline, std::span<const std::string_view> without = {});
 
-// "rank 3", "ranks 0-3"; and "all_reduce over tp".
+// "3 operations", "1 operation"; "rank 3", "ranks 0-3"; and "all_reduce over tp".
+[[nodiscard]] std::string counted(std::int64_t count, std::string_view noun);
 [[nodiscard]] std::string ranks_text(const RankSet& ranks);
 [[nodiscard]] std::string op_text(const Lifecycle& lifecycle, const PlanOp& op);
 

@@ -84,6 +84,9 @@ bool is_host_call(PlanOpKind kind) { return traits_of(kind).host; }
 bool is_point_to_point(PlanOpKind kind) {
   return kind == PlanOpKind::send || kind == PlanOpKind::recv;
 }
+bool meets_on_device(PlanOpKind kind) {
+  return (is_collective(kind) && !is_host_call(kind)) || is_point_to_point(kind);
+}
 
 std::string_view name_of(PlanEventKind kind) {
   switch (kind) {

@@ -289,6 +289,8 @@ void index_groups(Lifecycle& lifecycle);
 // Collectives that move rows on the device (no barrier, no host call).
 [[nodiscard]] bool moves_rows(PlanOpKind kind);
 [[nodiscard]] bool is_point_to_point(PlanOpKind kind);
+// Work of the device in which ranks meet: collectives (no host call), sends and receives.
+[[nodiscard]] bool meets_on_device(PlanOpKind kind);
 // Calls of the host that no captured region may hold.
 [[nodiscard]] bool is_host_call(PlanOpKind kind);
 

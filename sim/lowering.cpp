@@ -255,9 +255,13 @@ Program StepLowering::program_of(std::int64_t rank, bool group_capture) const {
 
 namespace {
 
+GraphMode mode_of(const CapturePath& path) {
+  return path.backend == "piecewise" ? GraphMode::piecewise : GraphMode::graph;
+}
+
 PlanCapture capture_of(const CapturePath& path) {
-  PlanCapture out{.path = std::string(path.name), .unit = path.unit, .kept = path.kept};
-  out.mode = path.backend == "piecewise" ? GraphMode::piecewise : GraphMode::graph;
+  PlanCapture out{.path = std::string(path.name), .unit = path.unit, .mode = mode_of(path)};
+  out.kept = path.kept;
   for (const NamedSize& named : path.named) out.named.push_back(named.size);
   // A launch may name counts that no plan can hold; the launch's own check speaks of them.
   const auto negative = [](std::int64_t size) { return size < 0; };
@@ -282,6 +286,16 @@ void name_size(Program& program, const CapturePath& path, std::int64_t size, Gra
 
 }  // namespace
 
+PlanEvent event_at(const CapturePath& path, StepLowering& step, std::int64_t size,
+                   PlanEventKind kind, bool group_capture) {
+  PlanEvent out{.kind = kind, .path = std::string(path.name)};
+  out.tokens = path.tokens_of(size).value;
+  out.programs = step.programs_at(size, group_capture);
+  const GraphMode mode = kind == PlanEventKind::capture ? mode_of(path) : GraphMode::eager;
+  for (Program& program : out.programs) name_size(program, path, size, mode);
+  return out;
+}
+
 Lifecycle lower(const Deployment& deployment, const CapturePlan& captures,
                 const StartUp& start_up) {
   Lifecycle plan{.engine = std::string(deployment.engine), .world = deployment.topology->world};
@@ -298,14 +312,9 @@ Lifecycle lower(const Deployment& deployment, const CapturePlan& captures,
     const CapturePath& path = captures.paths[event.path];
     const auto step = steps.find(path.step.get());
     if (step == steps.end() || event.size < 1) continue;
-    const bool capture = event.kind == StartUpKind::capture;
-    PlanEvent& out = plan.events.emplace_back();
-    out.kind = capture ? PlanEventKind::capture : PlanEventKind::warm_up;
-    out.path = path.name;
-    out.tokens = path.tokens_of(event.size).value;
-    out.programs = step->second.programs_at(event.size, event.group_capture);
-    const GraphMode mode = capture ? *capture_of(path).mode : GraphMode::eager;
-    for (Program& program : out.programs) name_size(program, path, event.size, mode);
+    const PlanEventKind kind =
+        event.kind == StartUpKind::capture ? PlanEventKind::capture : PlanEventKind::warm_up;
+    plan.events.push_back(event_at(path, step->second, event.size, kind, event.group_capture));
   }
   return plan;
 }

@@ -74,6 +74,10 @@ class StepLowering {
   std::int32_t residual_ = -1;
 };
 
+// The warm-up (eager) or capture of one size of a path, in the path's unit. `step` lowers its step.
+[[nodiscard]] PlanEvent event_at(const CapturePath& path, StepLowering& step, std::int64_t size,
+                                 PlanEventKind kind, bool group_capture);
+
 // The start-up of a server as a Lifecycle: its groups, what is captured, and the warm-up, compile
 // (told as warm_up: it is an eager forward) and capture events in order.
 [[nodiscard]] Lifecycle lower(const Deployment& deployment, const CapturePlan& captures,

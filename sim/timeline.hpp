@@ -8,6 +8,7 @@
 //     for (const Meeting& meeting : timeline.meetings(event, tp)) ...   // who meets over tp
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -33,6 +34,7 @@ struct RunBlock {
   std::int32_t first = 0;
   std::int32_t count = 0;
   std::int64_t repeat = 1;
+  friend bool operator==(RunBlock, RunBlock) = default;
 };
 
 // Blocks that are repeated as a whole.
@@ -40,6 +42,7 @@ struct RunPart {
   std::int32_t first_block = 0;
   std::int32_t blocks = 0;
   std::int64_t repeat = 1;
+  friend bool operator==(RunPart, RunPart) = default;
 };
 
 // What one class of ranks runs in an event.
@@ -59,6 +62,12 @@ struct Running {
 
   [[nodiscard]] bool replays() const { return graph != nullptr || graph_missing; }
 };
+
+// Whether two classes run equal operations, as `same_op` sees them, equally folded.
+template <class SameOp>
+[[nodiscard]] bool run_alike(const Running& a, const Running& b, const SameOp& same_op) {
+  return a.blocks == b.blocks && a.parts == b.parts && std::ranges::equal(a.ops, b.ops, same_op);
+}
 
 struct EventRun {
   const PlanEvent* event = nullptr;

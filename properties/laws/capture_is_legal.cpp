@@ -10,10 +10,6 @@
 namespace capsize {
 namespace {
 
-bool communicates(PlanOpKind kind) {
-  return (is_collective(kind) && !is_host_call(kind)) || is_point_to_point(kind);
-}
-
 // Sets groups up or enters them: nothing that may run beside a capture.
 bool is_set_up(PlanOpKind kind) {
   return kind == PlanOpKind::create_group || kind == PlanOpKind::register_group;
@@ -101,7 +97,7 @@ class Check {
            std::string blame);
 
   [[nodiscard]] bool launches(const RunOp& op) const {
-    return op.op->group.valid() && communicates(op.op->kind) && has_peers(op.op->group);
+    return op.op->group.valid() && meets_on_device(op.op->kind) && has_peers(op.op->group);
   }
   [[nodiscard]] bool has_peers(GroupId family) const {
     return sizes_[static_cast<std::size_t>(family.index)] > 1;
@@ -268,7 +264,7 @@ void Check::judge_waits(const Place& place) {
     if (awaited.empty() && !wait.from && i > 0) awaited = {static_cast<std::int32_t>(i) - 1};
     for (const std::int32_t each : awaited) {
       const PlanOp& op = program.ops[static_cast<std::size_t>(each)];
-      if (communicates(op.kind)) judge_wait(place, wait, op, captured(wait), captured(op));
+      if (meets_on_device(op.kind)) judge_wait(place, wait, op, captured(wait), captured(op));
     }
   }
 }
@@ -343,7 +339,7 @@ void Check::judge_creation(const Place& place) {
   seen_.assign(seen_.size(), false);
   for (std::int32_t i = 0; i < std::ssize(place.running.ops); ++i) {
     const RunOp& op = place.running.ops[static_cast<std::size_t>(i)];
-    const bool uses = communicates(op.op->kind) || op.op->kind == PlanOpKind::host_collective ||
+    const bool uses = meets_on_device(op.op->kind) || op.op->kind == PlanOpKind::host_collective ||
                       op.op->kind == PlanOpKind::register_group;
     if (!uses || !op.op->group.valid() || !has_peers(op.op->group)) continue;
     const auto family = static_cast<std::size_t>(op.op->group.index);

@@ -11,10 +11,6 @@
 namespace capsize {
 namespace {
 
-const Running& at(const EventRun& event, std::int32_t running) {
-  return event.runnings[static_cast<std::size_t>(running)];
-}
-
 // The first operation over a family, of those that both classes issue in the same order, that one
 // of them captures and the other does not: as each of them has it.
 struct Mismatch {
@@ -38,17 +34,9 @@ bool same_shape(const Running& a, const Running& b) {
   const auto same_op = [](const RunOp& x, const RunOp& y) {
     return x.op->kind == y.op->kind && x.captured == y.captured && x.op->group == y.op->group;
   };
-  const auto same_block = [](const RunBlock& x, const RunBlock& y) {
-    return x.first == y.first && x.count == y.count && x.repeat == y.repeat;
-  };
-  const auto same_part = [](const RunPart& x, const RunPart& y) {
-    return x.first_block == y.first_block && x.blocks == y.blocks && x.repeat == y.repeat;
-  };
   if (a.mode != b.mode) return false;
   if (same_graph(a, b)) return true;
-  return std::ranges::equal(a.ops, b.ops, same_op) &&
-         std::ranges::equal(a.blocks, b.blocks, same_block) &&
-         std::ranges::equal(a.parts, b.parts, same_part);
+  return run_alike(a, b, same_op);
 }
 
 // One meeting over a family that captured operations use.

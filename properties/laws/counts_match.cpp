@@ -26,8 +26,6 @@ bool states_anything(const PlanOp& op) {
          (!op.reads.empty() && !op.writes.empty());
 }
 
-std::string rows_text(std::int64_t rows) { return counted(rows, "row"); }
-
 // ---- one rank -----------------------------------------------------------------------------------
 
 // One rank's call: where it stands in its group.
@@ -51,7 +49,7 @@ struct Fault {
 };
 
 std::string takes_and_gives(const Call& call) {
-  return call.who() + " puts " + rows_text(call.op.rows_in[0]) + " into " + call.where() +
+  return call.who() + " puts " + counted(call.op.rows_in[0], "row") + " into " + call.where() +
          " and takes " + std::to_string(*call.op.rows_out);
 }
 
@@ -72,8 +70,8 @@ Fault rows_fault(const Call& call) {
     case PlanOpKind::all_reduce:
       for (const std::int64_t rows : op.rows_in) {
         if (rows == out) continue;
-        return {call.who() + " puts " + rows_text(rows) + " into " + call.where() + " and takes " +
-                std::to_string(out) + "; it takes as many as it puts in"};
+        return {call.who() + " puts " + counted(rows, "row") + " into " + call.where() +
+                " and takes " + std::to_string(out) + "; it takes as many as it puts in"};
       }
       return {};
     case PlanOpKind::broadcast:
@@ -104,13 +102,13 @@ Fault sizes_fault(const Call& call) {
   const std::int64_t in = gathers ? own : sum;
   const std::string lists = ", but the sizes that it lists say ";
   if (op.rows_in.size() == 1 && op.rows_in[0] != in) {
-    return {call.who() + " puts " + rows_text(op.rows_in[0]) + " into " + call.where() + lists +
-            std::to_string(in)};
+    return {call.who() + " puts " + counted(op.rows_in[0], "row") + " into " + call.where() +
+            lists + std::to_string(in)};
   }
   const std::int64_t out = gathers ? sum : own;
   if (op.rows_out && *op.rows_out != out && (gathers || scatters)) {
-    return {call.who() + " takes " + rows_text(*op.rows_out) + " out of " + call.where() + lists +
-            std::to_string(out)};
+    return {call.who() + " takes " + counted(*op.rows_out, "row") + " out of " + call.where() +
+            lists + std::to_string(out)};
   }
   return {};
 }
@@ -214,16 +212,8 @@ bool same_call(const PlanOp& a, const PlanOp& b) {
 }
 
 bool same_calls(const Running& a, const Running& b) {
-  const auto same_block = [](const RunBlock& x, const RunBlock& y) {
-    return x.first == y.first && x.count == y.count && x.repeat == y.repeat;
-  };
-  const auto same_part = [](const RunPart& x, const RunPart& y) {
-    return x.first_block == y.first_block && x.blocks == y.blocks && x.repeat == y.repeat;
-  };
   const auto same_op = [](const RunOp& x, const RunOp& y) { return same_call(*x.op, *y.op); };
-  return std::ranges::equal(a.ops, b.ops, same_op) &&
-         std::ranges::equal(a.blocks, b.blocks, same_block) &&
-         std::ranges::equal(a.parts, b.parts, same_part);
+  return run_alike(a, b, same_op);
 }
 
 // The calls of all classes over one family. Classes with equal ones have equal numbers.
@@ -292,7 +282,7 @@ std::string said_by(const PlanOp& op, Difference difference) {
     case Difference::rows_in:
       return numbers_text(op.rows_in)
           .append(op.rows_in == std::vector<std::int64_t>{1} ? " row" : " rows");
-    case Difference::rows_out: return rows_text(*op.rows_out);
+    case Difference::rows_out: return counted(*op.rows_out, "row");
     case Difference::sizes: return "sizes " + numbers_text(op.sizes);
     default: return op.dtype;
   }
@@ -521,7 +511,6 @@ class Judge {
   bool several_types_ = false;
 };
 
-// A path of which one event could not be judged has not been judged.
 void check(const Timeline& timeline, PlanReport& report) {
   Effort effort(kSteps);
   std::vector<bool> even;
@@ -529,16 +518,13 @@ void check(const Timeline& timeline, PlanReport& report) {
     even.push_back(std::ranges::all_of(
         family.groups, [&](const auto& group) { return group.size() == family.groups[0].size(); }));
   }
-  std::vector<std::string_view> looked;
-  std::vector<std::string_view> left;
   for (const EventRun& event : timeline.events()) {
     if (!Judge(timeline, event, even, report, effort).run()) continue;
-    auto& paths = effort.spent() ? left : looked;
-    if (paths.empty() || paths.back() != event.event->path) paths.push_back(event.event->path);
-  }
-  for (const std::string_view path : left) report.gave_up(path);
-  for (const std::string_view path : looked) {
-    if (std::ranges::find(left, path) == left.end()) report.looked_at(path);
+    if (effort.spent()) {
+      report.gave_up(event.event->path);
+    } else {
+      report.looked_at(event.event->path);
+    }
   }
 }
 

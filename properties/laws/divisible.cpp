@@ -14,10 +14,6 @@ const Op& op_of(const SymbolicStep& plan, const Obligation& asks) {
   return plan.blocks[static_cast<std::size_t>(asks.block)].ops[static_cast<std::size_t>(asks.op)];
 }
 
-std::string rows_text(std::int64_t rows) {
-  return std::to_string(rows) + (rows == 1 ? " row" : " rows");
-}
-
 // "reduce_scatter over attn_tp (8 ranks) in layer 0: its rows do not divide ...".
 std::string describe(const SymbolicStep& plan, const Obligation& asks, std::int64_t n) {
   const LayerBlock& block = plan.blocks[static_cast<std::size_t>(asks.block)];
@@ -31,10 +27,10 @@ std::string describe(const SymbolicStep& plan, const Obligation& asks, std::int6
   text.append(" (").append(block.kind).append("): ").append(asks.reason);
   if (asks.kind == ObligationKind::equal) {
     const bool buffer = op.kind == OpKind::all_gather && !op.buffer_name.empty();
-    text.append(": ").append(rows_text(plan.exprs.value_at(asks.left, n)));
+    text.append(": ").append(counted(plan.exprs.value_at(asks.left, n), "row"));
     text.append(buffer ? " gathered into the " + std::string(op.buffer_name) + " of "
                        : std::string(" on one rank, "));
-    text.append(rows_text(plan.exprs.value_at(asks.right, n)));
+    text.append(counted(plan.exprs.value_at(asks.right, n), "row"));
     if (!buffer) text.append(" on another");
   }
   return text;
@@ -162,9 +158,9 @@ Finding check_eager(const Subject&, const EagerPath& path) {
     finding.symptom = symptom_at(plan, asks, false);
     finding.verdict = LawVerdict::violation;
     if (asks != nullptr) blame(finding, plan, *asks, rows);
-    if (asks == nullptr) finding.blame = "no rows are left of " + rows_text(n);
+    if (asks == nullptr) finding.blame = "no rows are left of " + counted(n, "row");
     if (rows != n) {
-      finding.reason = "padded to " + rows_text(rows) + " by " + std::string(path.rule);
+      finding.reason = "padded to " + counted(rows, "row") + " by " + std::string(path.rule);
     }
     return finding;
   }
@@ -256,7 +252,7 @@ void check_op(const Timeline& timeline, const EventRun& event, std::int32_t runn
       breach.symptom = symptom_of_parts(transport_of(timeline.lifecycle(), *op.op));
       breach.blame.append(breach.op).append(" over ");
       breach.blame += group_text(timeline.lifecycle(), op.op->group, met.size);
-      breach.blame.append(": ").append(rows_text(rows));
+      breach.blame.append(": ").append(counted(rows, "row"));
       breach.blame += scatters ? (rows == 1 ? " does not divide" : " do not divide")
                                : (rows == 1 ? " is not made" : " are not made");
       breach.blame += scatters ? " into equal parts" : " of equal parts";

@@ -25,15 +25,11 @@ struct Registration {
 // Work of the device, as a collective or a kernel of its own that reaches other ranks.
 bool runs_on_device(PlanOpKind kind) { return !is_host_call(kind) && kind != PlanOpKind::wait; }
 
-bool communicates(PlanOpKind kind) {
-  return (is_collective(kind) && !is_host_call(kind)) || is_point_to_point(kind);
-}
-
 // Whether an operation takes the registered path: as it says; of those that say nothing, the ones
 // that communicate through peer memory do.
 bool is_registered(const Lifecycle& lifecycle, const PlanOp& op) {
   if (op.registered) return *op.registered && runs_on_device(op.kind);
-  return communicates(op.kind) && transport_of(lifecycle, op) == Transport::peer;
+  return meets_on_device(op.kind) && transport_of(lifecycle, op) == Transport::peer;
 }
 
 // Windows of a communicator library, whose offsets are the same on all ranks.

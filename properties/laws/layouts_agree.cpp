@@ -62,10 +62,6 @@ bool is_typed(PlanOpKind kind) {
          kind == PlanOpKind::all_gather || kind == PlanOpKind::slice;
 }
 
-std::string rows_text(std::int64_t rows) {
-  return std::to_string(rows) + (rows == 1 ? " row" : " rows");
-}
-
 // A library that checks shapes raises; the others read on, or too little.
 Symptom symptom_of_rows(Transport transport) {
   return transport == Transport::checked ? Symptom::clean_error : Symptom::silent_corruption;
@@ -93,7 +89,7 @@ Operand completed(Operand one, const Operand& other) {
 
 std::string text_of(const Lifecycle& lifecycle, const Operand& operand) {
   std::string text;
-  if (operand.rows) text = rows_text(*operand.rows);
+  if (operand.rows) text = counted(*operand.rows, "row");
   if (operand.layout != nullptr) {
     text += (text.empty() ? "" : " as ") + text_of(lifecycle, *operand.layout);
   }

@@ -25,10 +25,6 @@ Pairs pairs_of(const Program& program) {
   return {program.tokens, program.requests, bucket_of(program), program.padded_requests};
 }
 
-std::string counted(std::int64_t count, std::string_view what) {
-  return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
-}
-
 // ---- the counts of one program --------------------------------------------------------------
 
 // Writes down what is wrong with the counts of a program.

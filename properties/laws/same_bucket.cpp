@@ -9,10 +9,6 @@
 namespace capsize {
 namespace {
 
-const Running& at(const EventRun& event, std::int32_t running) {
-  return event.runnings[static_cast<std::size_t>(running)];
-}
-
 // What a class chose. Either may be unsaid.
 struct Choice {
   std::optional<std::int64_t> bucket;

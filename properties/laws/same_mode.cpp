@@ -12,10 +12,6 @@
 namespace capsize {
 namespace {
 
-const Running& at(const EventRun& event, std::int32_t running) {
-  return event.runnings[static_cast<std::size_t>(running)];
-}
-
 bool same_key(const GraphKey& a, const GraphKey& b) {
   return a == b || without_size(a) == without_size(b);
 }

@@ -24,15 +24,7 @@ bool same_op(const RunOp& a, const RunOp& b) {
 }
 
 bool same_ops(const Running& a, const Running& b) {
-  const auto same_block = [](const RunBlock& x, const RunBlock& y) {
-    return x.first == y.first && x.count == y.count && x.repeat == y.repeat;
-  };
-  const auto same_part = [](const RunPart& x, const RunPart& y) {
-    return x.first_block == y.first_block && x.blocks == y.blocks && x.repeat == y.repeat;
-  };
-  return a.graph_missing == b.graph_missing && std::ranges::equal(a.ops, b.ops, same_op) &&
-         std::ranges::equal(a.blocks, b.blocks, same_block) &&
-         std::ranges::equal(a.parts, b.parts, same_part);
+  return a.graph_missing == b.graph_missing && run_alike(a, b, same_op);
 }
 
 // Whether the law says the same of both events. Peers are counted from the first rank of a program.
@@ -334,12 +326,9 @@ class Judge {
   std::int32_t broken_ = 0;
 };
 
-// A path of which one event could not be judged has not been judged.
 void check(const Timeline& timeline, PlanReport& report) {
   Effort effort(kSteps);
   std::vector<const EventRun*> sound;  // events of different shapes
-  std::vector<std::string_view> looked;
-  std::vector<std::string_view> left;
   for (const EventRun& event : timeline.events()) {
     const bool known =
         std::ranges::any_of(sound, [&](const EventRun* each) { return same_shape(*each, event); });
@@ -348,16 +337,12 @@ void check(const Timeline& timeline, PlanReport& report) {
       if (traffic.families.empty() && !traffic.point_to_point) continue;
       const bool fine = Judge(timeline, event, report, effort).run(traffic);
       if (effort.spent()) {
-        left.push_back(event.event->path);
+        report.gave_up(event.event->path);
         continue;
       }
       if (fine && sound.size() < kShapes) sound.push_back(&event);
     }
-    if (looked.empty() || looked.back() != event.event->path) looked.push_back(event.event->path);
-  }
-  for (const std::string_view path : left) report.gave_up(path);
-  for (const std::string_view path : looked) {
-    if (std::ranges::find(left, path) == left.end()) report.looked_at(path);
+    report.looked_at(event.event->path);
   }
 }
 

@@ -180,32 +180,32 @@ Lifecycle asynchronous(bool joined) {
 Lifecycle never_joined() { return asynchronous(false); }
 Lifecycle joined() { return asynchronous(true); }
 
-// One symmetric buffer for every layer's sum, or two in turn.
-Lifecycle symmetric(bool barrier) {
-  Lifecycle plan = with_buffer(BufferKind::workspace);
+// A sum over a window that peers read, which tells them or does not.
+std::vector<PlanOp> window_sum(bool barrier) {
   PlanOp sum = all_reduce(kTp, 8);
   sum.registered = true;
   sum.reads = {{kBuffer, 0, 64}};
   std::vector<PlanOp> ops = {writes(PlanOpKind::copy), sum};
   if (barrier) ops.push_back(op(PlanOpKind::barrier, kTp));
+  return ops;
+}
+
+// One symmetric buffer for every layer's sum, or two in turn.
+Lifecycle symmetric(bool barrier) {
+  std::vector<PlanOp> ops = window_sum(barrier);
   ops.push_back(writes(PlanOpKind::copy));
-  return ending(plan, {eagerly(std::move(ops))});
+  return ending(with_buffer(BufferKind::workspace), {eagerly(std::move(ops))});
 }
 Lifecycle refills_too_soon() { return symmetric(false); }
 Lifecycle refills_behind_a_barrier() { return symmetric(true); }
 
 // Layers that copy into one window, or tell each other first.
 Lifecycle peers_in_each_layer(bool barrier) {
-  Lifecycle plan = with_buffer(BufferKind::workspace);
-  PlanOp sum = all_reduce(kTp, 8);
-  sum.registered = true;
-  sum.reads = {{kBuffer, 0, 64}};
-  std::vector<PlanOp> ops = {writes(PlanOpKind::copy), sum};
-  if (barrier) ops.push_back(op(PlanOpKind::barrier, kTp));
+  std::vector<PlanOp> ops = window_sum(barrier);
   const auto count = static_cast<std::int32_t>(ops.size());
   PlanEvent step = eagerly(std::move(ops));
   step.programs[0].blocks = {{0, count, 2, {}}};
-  return ending(plan, {std::move(step)});
+  return ending(with_buffer(BufferKind::workspace), {std::move(step)});
 }
 Lifecycle next_layer_refills() { return peers_in_each_layer(false); }
 Lifecycle next_layer_waits() { return peers_in_each_layer(true); }

@@ -8,10 +8,6 @@ namespace {
 
 std::string number(std::int64_t value) { return std::to_string(value); }
 
-std::string counted(std::int64_t count, std::string_view one, std::string_view many) {
-  return number(count) + " " + std::string(count == 1 ? one : many);
-}
-
 std::string class_name(std::size_t index) {
   if (index < 26) return std::string(1, static_cast<char>('A' + index));
   return number(static_cast<std::int64_t>(index) + 1);
@@ -24,11 +20,11 @@ std::string runs_text(const Running& running) {
   if (running.graph_missing) text += ", which is not captured";
   const auto bucket = bucket_of(program);
   if (program.tokens && bucket) {
-    text += ", " + number(*program.tokens) + " of " + counted(*bucket, "row", "rows");
+    text += ", " + number(*program.tokens) + " of " + counted(*bucket, "row");
   } else if (program.tokens) {
-    text += ", " + counted(*program.tokens, "token", "tokens");
+    text += ", " + counted(*program.tokens, "token");
   } else if (bucket) {
-    text += ", " + counted(*bucket, "row", "rows");
+    text += ", " + counted(*bucket, "row");
   }
   return text;
 }
@@ -36,8 +32,8 @@ std::string runs_text(const Running& running) {
 std::string event_headline(const EventRun& event, std::int64_t world, std::size_t classes) {
   std::string text(name_of(event.event->kind));
   if (!event.event->path.empty()) text += " of " + event.event->path;
-  text += " at " + counted(event.tokens, "token", "tokens") + ": ";
-  text += counted(world, "rank", "ranks");
+  text += " at " + counted(event.tokens, "token") + ": ";
+  text += counted(world, "rank");
   return text + (classes == 1 ? " in step"
                               : " in " + number(static_cast<std::int64_t>(classes)) + " classes");
 }
@@ -102,11 +98,7 @@ class Explainer {
       return x.op->kind == y.op->kind && x.op->group == y.op->group && x.layer == y.layer &&
              x.captured == y.captured;
     };
-    const auto same_block = [](const RunBlock& x, const RunBlock& y) {
-      return x.first == y.first && x.count == y.count && x.repeat == y.repeat;
-    };
-    return std::ranges::equal(a.ops, b.ops, same_op) &&
-           std::ranges::equal(a.blocks, b.blocks, same_block);
+    return run_alike(a, b, same_op);
   }
 
   void add_part(ExplainedTrack& track, const Running& runs, const RunPart& part) {

@@ -8,6 +8,8 @@
 //       .done();
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -25,6 +27,20 @@ template <class T, class Out>
   if (!value) return tl::unexpected(std::move(value.error()));
   out = *std::move(value);
   return {};
+}
+
+// A function that reads one of these values; their words are those of name_of(). `Out` is the
+// enumeration or an optional.
+template <class Enum, std::size_t N, class Out>
+[[nodiscard]] auto word(const std::array<Enum, N>& values, Out& out) {
+  return [&values, &out](const JsonField& field) -> Result<void> {
+    std::array<std::string_view, N> words;
+    for (std::size_t i = 0; i < N; ++i) words[i] = name_of(values[i]);
+    auto index = field.one_of(words);
+    if (!index) return tl::unexpected(std::move(index.error()));
+    out = values[*index];
+    return {};
+  };
 }
 
 class ObjectReader {

@@ -92,19 +92,6 @@ struct Reading {
   return [&out](const JsonField& field) { return store(field.integers(0, kCountMax), out); };
 }
 
-// The words of an enumeration are those of name_of(). `Out` is the enumeration or an optional.
-template <class Enum, std::size_t N, class Out>
-[[nodiscard]] auto word(const std::array<Enum, N>& values, Out& out) {
-  return [&values, &out](const JsonField& field) -> Result<void> {
-    std::array<std::string_view, N> words;
-    for (std::size_t i = 0; i < N; ++i) words[i] = name_of(values[i]);
-    auto index = field.one_of(words);
-    if (!index) return tl::unexpected(std::move(index.error()));
-    out = values[*index];
-    return {};
-  };
-}
-
 inline constexpr std::array kTransports = {Transport::checked, Transport::raw, Transport::peer};
 inline constexpr std::array kModes = {GraphMode::graph, GraphMode::piecewise, GraphMode::eager};
 

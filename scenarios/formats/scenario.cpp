@@ -46,33 +46,19 @@ constexpr std::array kStages = {RefusalStage::arguments, RefusalStage::resolutio
                                 RefusalStage::model, RefusalStage::capture};
 
 // How a field becomes a value, by the type of the value.
-template <class Enum, std::size_t N>
-Result<void> read_word(const JsonField& field, const std::array<Enum, N>& values, Enum& out) {
-  std::array<std::string_view, N> words;
-  for (std::size_t i = 0; i < N; ++i) words[i] = name_of(values[i]);
-  auto index = field.one_of(words);
-  if (!index) return tl::unexpected(std::move(index.error()));
-  out = values[*index];
-  return {};
-}
-
 Result<void> read_value(const JsonField& field, Verdict& out) {
-  return read_word(field, kVerdicts, out);
+  return word(kVerdicts, out)(field);
 }
 Result<void> read_value(const JsonField& field, LawVerdict& out) {
-  return read_word(field, kLawVerdicts, out);
+  return word(kLawVerdicts, out)(field);
 }
-Result<void> read_value(const JsonField& field, Known& out) {
-  return read_word(field, kKnown, out);
-}
+Result<void> read_value(const JsonField& field, Known& out) { return word(kKnown, out)(field); }
 Result<void> read_value(const JsonField& field, Symptom& out) {
-  return read_word(field, kSymptoms, out);
+  return word(kSymptoms, out)(field);
 }
-Result<void> read_value(const JsonField& field, PlanSide& out) {
-  return read_word(field, kSides, out);
-}
+Result<void> read_value(const JsonField& field, PlanSide& out) { return word(kSides, out)(field); }
 Result<void> read_value(const JsonField& field, RefusalStage& out) {
-  return read_word(field, kStages, out);
+  return word(kStages, out)(field);
 }
 Result<void> read_value(const JsonField& field, bool& out) { return store(field.boolean(), out); }
 Result<void> read_value(const JsonField& field, std::int64_t& out) {

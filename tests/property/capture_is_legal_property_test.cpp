@@ -14,19 +14,13 @@
 #include "properties/generators.hpp"
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::capture_is_legal_test {
 namespace {
 
 using namespace parts;
 using Ranks = std::uint32_t;  // bit r: rank r
-
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law("capture_is_legal")->check_plan(timeline, report);
-  return report.breaches();
-}
 
 // ---- schedules -------------------------------------------------------------------------------
 
@@ -68,18 +62,10 @@ bool runs(const Step& step) {
   return step.act == Act::run || step.act == Act::run_then_wait || step.act == Act::wait_then_run;
 }
 
-RankSet set_of(Ranks ranks) {
-  RankSet out;
-  for (std::int64_t rank = 0; rank < 32; ++rank) {
-    if ((ranks >> rank & 1U) != 0) out.append({rank, rank});
-  }
-  return out;
-}
-
 PlanEvent event_of(const Step& step) {
   const GroupId group{static_cast<std::int8_t>(step.family)};
   const std::int64_t rows = 8 + step.family;
-  const RankSet ranks = set_of(step.ranks);
+  const RankSet ranks = property::ranks_of(step.ranks);
   std::vector<PlanOp> ops = {all_reduce(group, rows)};
   switch (step.act) {
     case Act::create: {
@@ -290,7 +276,8 @@ std::string difference(const Found& got, const Found& expected) {
 
 std::string difference(const World& world, const std::vector<Step>& steps) {
   const Found expected = Facts(world, steps).expected();
-  return difference(found_in(breaches_of(plan_of(world, steps))), expected);
+  return difference(found_in(property::breaches_of("capture_is_legal", plan_of(world, steps))),
+                    expected);
 }
 
 const World& pair_world() {
@@ -315,7 +302,8 @@ TEST(CaptureIsLegalProperty, EveryScheduleOfThreeEvents) {
     for (std::int64_t b = 0; b < kSteps; ++b) {
       for (std::int64_t c = 0; c < kSteps; ++c) {
         steps = {step_at(a), step_at(b), step_at(c)};
-        const Found got = found_in(breaches_of(plan_of(pair_world(), steps)));
+        const Found got =
+            found_in(property::breaches_of("capture_is_legal", plan_of(pair_world(), steps)));
         ASSERT_EQ(difference(got, Facts(pair_world(), steps).expected()), "")
             << steps[0] << steps[1] << steps[2];
         ++count;
@@ -368,7 +356,10 @@ TEST(CaptureIsLegalProperty, EveryHostWait) {
     }
     const Found expected = Facts(pair_world(), steps).expected();
     broken += expected.empty() ? 0 : 1;
-    ASSERT_EQ(difference(found_in(breaches_of(plan_of(pair_world(), steps))), expected), "")
+    ASSERT_EQ(difference(
+                  found_in(property::breaches_of("capture_is_legal", plan_of(pair_world(), steps))),
+                  expected),
+              "")
         << steps[0] << steps[1] << steps[2] << steps[3];
   }
   EXPECT_GT(broken, 0);
@@ -395,7 +386,7 @@ RC_GTEST_PROP(CaptureIsLegalProperty, RandomSchedules, ()) {
                            {Transport::checked, Transport::raw, Transport::peer}};
   const auto steps =
       *rc::gen::resize(14, rc::gen::container<std::vector<Step>>(any_step(world.ranks, 3)));
-  RC_CLASSIFY(breaches_of(plan_of(world, steps)).empty(), "legal");
+  RC_CLASSIFY(property::breaches_of("capture_is_legal", plan_of(world, steps)).empty(), "legal");
   const std::string wrong = difference(world, steps);
   if (!wrong.empty()) RC_FAIL(wrong);
 }
@@ -423,7 +414,9 @@ TEST(CaptureIsLegalProperty, EveryKindOfOperation) {
           const std::string_view name = name_of(call.kind);
           const bool host = name == "host_wait" || name == "host_collective" ||
                             name == "create_group" || name == "register";
-          EXPECT_EQ(breaches_of(finish(plan)).size(), region && host ? 1U : 0U) << name;
+          EXPECT_EQ(property::breaches_of("capture_is_legal", finish(plan)).size(),
+                    region && host ? 1U : 0U)
+              << name;
         }
       }
     }
@@ -466,7 +459,8 @@ TEST(CaptureIsLegalProperty, EveryWait) {
         (*wait.captured && reduce.segment && wait.segment && *reduce.segment != *wait.segment);
     const bool wanted = apart && how <= 2;
     broken += wanted ? 1 : 0;
-    ASSERT_EQ(breaches_of(finish(plan)).size(), wanted ? 1U : 0U) << what;
+    ASSERT_EQ(property::breaches_of("capture_is_legal", finish(plan)).size(), wanted ? 1U : 0U)
+        << what;
   }
   EXPECT_GT(broken, 0);
 }
@@ -482,7 +476,7 @@ TEST(CaptureIsLegalProperty, WaitOfAReplayForItsGraph) {
     wait.captured = false;
     plan.events = {capture("p", 8, {graph({0, 1}, 8, {all_reduce(tp, 8)})}),
                    replay("p", 8, {graph({0, 1}, 8, {reduce, wait})})};
-    const auto breaches = breaches_of(finish(plan));
+    const auto breaches = property::breaches_of("capture_is_legal", finish(plan));
     ASSERT_EQ(breaches.size(), inside ? 1U : 0U);
     for (const Breach& breach : breaches) EXPECT_EQ(breach.event, 1);
   }
@@ -526,7 +520,7 @@ TEST(CaptureIsLegalProperty, EveryOrderOfFourOperations) {
     broken += races.empty() ? 0 : 1;
     plan.events = {capture("p", 8, {graph({0, 1}, 8, ops)})};
     std::set<std::int32_t> got;
-    for (const Breach& breach : breaches_of(finish(plan))) {
+    for (const Breach& breach : property::breaches_of("capture_is_legal", finish(plan))) {
       EXPECT_EQ(breach.symptom, Symptom::hang);
       EXPECT_TRUE(got.insert(breach.group.index).second);
     }
@@ -551,7 +545,7 @@ TEST(CaptureIsLegalProperty, CreatedAndUsedInTheProgramOfTheCapture) {
     const auto at = [&](int what) { return std::ranges::find(places, what); };
     const std::size_t wanted =
         (at(0) > std::min(at(1), at(2)) ? 1U : 0U) + (at(2) < at(1) ? 1U : 0U);
-    EXPECT_EQ(breaches_of(finish(plan)).size(), wanted);
+    EXPECT_EQ(property::breaches_of("capture_is_legal", finish(plan)).size(), wanted);
   } while (std::ranges::next_permutation(places).found);
 }
 
@@ -569,7 +563,8 @@ TEST(CaptureIsLegalProperty, EveryExchange) {
         plan.events = {capture("p", 8, {graph({0, 2}, 8, {exchange})})};
         const bool wanted = captured && kind == PlanOpKind::all_to_all &&
                             std::set(exchange.sizes.begin(), exchange.sizes.end()).size() > 1;
-        EXPECT_EQ(breaches_of(finish(plan)).size(), wanted ? 1U : 0U) << what;
+        EXPECT_EQ(property::breaches_of("capture_is_legal", finish(plan)).size(), wanted ? 1U : 0U)
+            << what;
       }
     }
   }
@@ -582,7 +577,7 @@ std::size_t breaches_with(std::string version, Transport transport = Transport::
   plan.families[0].transport = transport;
   plan.libraries = {{std::move(library), std::move(version)}};
   plan.events = {capture("p", 8, {graph({0, 1}, 8, {all_reduce(tp, 8)})})};
-  return breaches_of(finish(plan)).size();
+  return property::breaches_of("capture_is_legal", finish(plan)).size();
 }
 
 // Versions that are compared as text: "2.28.3" is newer than "2.9.6".
@@ -620,7 +615,7 @@ TEST(CaptureIsLegalProperty, LegalThoughOdd) {
   plan.events = {
       capture("p", 8, {graph({0, 1}, 8, {take, all_reduce(tp, 8), drop, all_reduce(own, 8)})}),
       create(own), replay("p", 8, {graph({0, 1}, 8)})};
-  EXPECT_TRUE(breaches_of(finish(plan)).empty());
+  EXPECT_TRUE(property::breaches_of("capture_is_legal", finish(plan)).empty());
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 
 using namespace property::stories;
 using property::Histogram;
+using property::report_of;
 
 constexpr std::string_view kLaw = "captured_together";
 

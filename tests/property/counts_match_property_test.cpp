@@ -12,6 +12,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/histogram.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::property::counts_match_test {
 namespace {
@@ -21,13 +22,6 @@ using namespace parts;
 constexpr std::array kMoving = {PlanOpKind::reduce_scatter, PlanOpKind::all_gather,
                                 PlanOpKind::all_reduce, PlanOpKind::broadcast,
                                 PlanOpKind::all_to_all};
-
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law("counts_match")->check_plan(timeline, report);
-  return report.breaches();
-}
 
 std::vector<std::int32_t> ranks_below(std::int32_t count) {
   std::vector<std::int32_t> out;
@@ -68,7 +62,8 @@ TEST(CountsMatchProperty, EveryPairOfCounts) {
     for (std::int32_t members = 1; members <= 5; ++members) {
       for (std::int64_t in = 0; in <= 12; ++in) {
         for (std::int64_t out = 0; out <= 12; ++out) {
-          const auto breaches = breaches_of(one_program(members, op(kind, GroupId{0}, in, out)));
+          const auto breaches = property::breaches_of(
+              "counts_match", one_program(members, op(kind, GroupId{0}, in, out)));
           const bool wanted = rows_are_wrong(kind, members, in, out);
           ASSERT_EQ(!breaches.empty(), wanted)
               << name_of(kind) << " of " << members << ": " << in << " to " << out;
@@ -134,7 +129,7 @@ TEST(CountsMatchProperty, EveryPairOfRanges) {
           for (std::int64_t rank = members - 1; rank >= 0; --rank) {
             if (!may_work_on(kind, members, rank, read, write)) first = rank;
           }
-          const auto breaches = breaches_of(one_program(members, works));
+          const auto breaches = property::breaches_of("counts_match", one_program(members, works));
           ASSERT_EQ(breaches.empty(), !first.has_value()) << name_of(kind) << " of " << members;
           if (!first) continue;
           ++in_place;
@@ -272,7 +267,7 @@ TEST(CountsMatchProperty, RandomMembers) {
     for (const Program& a : plan.events[0].programs) {
       for (const Program& b : plan.events[0].programs) wanted = wanted || differ(a, b);
     }
-    const auto breaches = breaches_of(plan);
+    const auto breaches = property::breaches_of("counts_match", plan);
     seen.count("verdict", std::string(wanted ? "broken" : "sound"));
     RC_LOG() << (breaches.empty() ? "no breach" : breaches[0].blame) << "\n";
     RC_ASSERT(breaches.empty() != wanted);
@@ -308,7 +303,8 @@ TEST(CountsMatchProperty, RandomSizes) {
     for (std::int64_t rank = members - 1; rank >= 0; --rank) {
       if (own != sizes[static_cast<std::size_t>(rank)] || all != sum) first = rank;
     }
-    const auto breaches = breaches_of(one_program(static_cast<std::int32_t>(members), listed));
+    const auto breaches = property::breaches_of(
+        "counts_match", one_program(static_cast<std::int32_t>(members), listed));
     seen.count("verdict", std::string(first ? "broken" : "sound"));
     RC_ASSERT(breaches.empty() == !first.has_value());
     if (first) RC_ASSERT(breaches[0].rank == first);

@@ -11,6 +11,7 @@ namespace {
 
 using namespace property::stories;
 using property::Histogram;
+using property::report_of;
 
 constexpr std::string_view kLaw = "decisions_are_shared";
 constexpr std::array<DecisionSource, 4> kSources = {

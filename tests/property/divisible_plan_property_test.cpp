@@ -8,16 +8,10 @@
 #include "properties/generators.hpp"
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::property::divisible_plan_test {
 namespace {
-
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law("divisible")->check_plan(timeline, report);
-  return report.breaches();
-}
 
 // Deals `rows` to `ranks` in turn; whether all hold the same number in the end.
 bool deals_equally(std::int64_t rows, std::int64_t ranks) {
@@ -72,7 +66,7 @@ TEST(DivisiblePlanProperty, EverySmallGroupAndCount) {
             plan.families[0].transport = transport;
             plan.events = {parts::eager(
                 "p", rows, {parts::eager_program({0, ranks - 1}, rows, {op_of(in, group)})})};
-            const auto breaches = breaches_of(parts::finish(plan));
+            const auto breaches = property::breaches_of("divisible", parts::finish(plan));
             const bool expected = is_judged(in) && !deals_equally(rows, ranks);
             ++cases;
             broken += expected ? 1 : 0;
@@ -120,7 +114,7 @@ TEST(DivisiblePlanProperty, RandomPlansWithGroupsOfSeveralSizes) {
       }
     }
     std::multiset<std::pair<std::int64_t, std::int64_t>> found;
-    for (const Breach& breach : breaches_of(done)) {
+    for (const Breach& breach : property::breaches_of("divisible", done)) {
       const auto& written = done.events[0].programs[0].ops;
       found.emplace(breach.at - written.data(), breach.group_size);
       RC_ASSERT(done.size_at(group, *breach.rank) == breach.group_size);
@@ -141,7 +135,7 @@ TEST(DivisiblePlanProperty, EverySmallWeight) {
         plan.weights = {{.name = "w", .dim = dim, .group = group, .block = block}};
         // Blocks are dealt to the ranks; a dimension that is no whole number of them is not.
         const bool whole = deals_equally(dim, block) && deals_equally(dim / block, ranks);
-        ASSERT_EQ(breaches_of(parts::finish(plan)).empty(), whole)
+        ASSERT_EQ(property::breaches_of("divisible", parts::finish(plan)).empty(), whole)
             << dim << " in blocks of " << block << " over " << ranks;
       }
     }

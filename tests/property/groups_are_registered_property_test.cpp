@@ -13,6 +13,7 @@
 #include "properties/generators.hpp"
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::groups_are_registered_test {
 namespace {
@@ -56,14 +57,6 @@ struct World {
 
 bool holds(Mask mask, std::int64_t bit) { return (mask >> bit & 1U) != 0; }
 
-RankSet set_of(Mask ranks) {
-  RankSet out;
-  for (std::int64_t rank = 0; rank < 32; ++rank) {
-    if (holds(ranks, rank)) out.append({rank, rank});
-  }
-  return out;
-}
-
 PlanEvent event_of(const World& world, const Step& step) {
   std::vector<GroupId> groups;
   std::vector<PlanOp> reaches;
@@ -76,7 +69,7 @@ PlanEvent event_of(const World& world, const Step& step) {
     if (world.window[f]) reaches.back().registered = true;
     enters.push_back(op(PlanOpKind::register_group, group));
   }
-  const RankSet ranks = set_of(step.ranks);
+  const RankSet ranks = property::ranks_of(step.ranks);
   switch (step.act) {
     case Act::enter: return register_groups(groups, ranks);
     case Act::enter_in_program: return eager("p", 1, {eager_program(ranks, 1, enters)});

@@ -14,6 +14,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/histogram.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::key_is_complete_test {
 namespace {
@@ -27,21 +28,6 @@ using Mask = std::uint32_t;  // bit r: rank r
 constexpr std::string_view kLaw = "key_is_complete";
 
 bool holds(Mask mask, std::int64_t bit) { return (mask >> bit & 1U) != 0; }
-
-RankSet set_of(Mask ranks) {
-  RankSet out;
-  for (std::int64_t rank = 0; rank < 32; ++rank) {
-    if (holds(ranks, rank)) out.append({rank, rank});
-  }
-  return out;
-}
-
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law(kLaw)->check_plan(timeline, report);
-  return report.breaches();
-}
 
 // ---- store and look-up -----------------------------------------------------------------------
 
@@ -106,7 +92,7 @@ Lifecycle plan_of(const Life& life) {
     plan.captures.push_back(std::move(entry));
   }
   for (const Act& act : life.acts) {
-    Program program{.ranks = set_of(act.ranks),
+    Program program{.ranks = property::ranks_of(act.ranks),
                     .mode = act.piecewise ? GraphMode::piecewise : GraphMode::graph};
     if (act.bucket > 0) program.bucket = act.bucket;
     if (act.has_key) program.key = key_of(act.size, act.lora);
@@ -177,7 +163,7 @@ std::map<std::int32_t, std::int64_t> lost_lookups(const Life& life) {
 
 std::map<std::int32_t, std::int64_t> told_lookups(const Life& life) {
   std::map<std::int32_t, std::int64_t> out;
-  for (const Breach& breach : breaches_of(plan_of(life))) {
+  for (const Breach& breach : property::breaches_of(kLaw, plan_of(life))) {
     if (breach.symptom == Symptom::silent_eager) out.emplace(breach.event, *breach.rank);
   }
   return out;
@@ -374,7 +360,7 @@ Differences told_differences(const Launches& graph, const Launches& step) {
   plan.events = {capture("p", 8, {program_of(graph)}), replay("p", 8, {program_of(step)})};
   finish(plan);
   Differences out;
-  for (const Breach& breach : breaches_of(plan)) {
+  for (const Breach& breach : property::breaches_of(kLaw, plan)) {
     for (const bool in_step : {false, true}) {
       const auto& ops = plan.events[in_step ? 1 : 0].programs[0].ops;
       for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -527,7 +513,7 @@ TEST(KeyIsCompleteProperty, EveryAdmission) {
                 if (width > 0) entry.width = width;
                 const Fault fault = fault_of(entry, deployment.replicas);
                 plan.captures = {entry};
-                const auto breaches = breaches_of(finish(plan));
+                const auto breaches = property::breaches_of(kLaw, finish(plan));
                 ++seen[fault];
                 ASSERT_EQ(breaches.size(), fault == Fault::none ? 0 : 1);
                 if (fault == Fault::none) continue;
@@ -656,7 +642,8 @@ TEST(KeyIsCompleteProperty, RandomBatches) {
     const auto wanted = padded_to_the_sum(batch);
     seen.count("padded to the sum", !wanted.empty());
     std::set<std::int64_t> told;
-    for (const Breach& breach : breaches_of(plan_of(batch))) told.insert(*breach.rank);
+    for (const Breach& breach : property::breaches_of(kLaw, plan_of(batch)))
+      told.insert(*breach.rank);
     RC_ASSERT(told == wanted);
   }));
   seen.print("the batches of key_is_complete");

@@ -13,18 +13,12 @@
 #include "properties/generators.hpp"
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::property::layouts_agree_test {
 namespace {
 
 using namespace parts;
-
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law("layouts_agree")->check_plan(timeline, report);
-  return report.breaches();
-}
 
 // ---- rows that ranks hold -------------------------------------------------------------------
 
@@ -214,7 +208,7 @@ TEST(LayoutsAgreeProperty, EveryCollectiveOnEveryLayout) {
           const bool fits = result && in_any_order(*result) == in_any_order(held(out));
           ++cases;
           right += fits ? 1 : 0;
-          ASSERT_EQ(breaches_of(plan).empty(), fits)
+          ASSERT_EQ(property::breaches_of("layouts_agree", plan).empty(), fits)
               << op_text(plan, plan.events[0].programs[0].ops[0]) << ": " << text_of(plan, in)
               << " into " << text_of(plan, out);
         }
@@ -246,7 +240,7 @@ TEST(LayoutsAgreeProperty, EveryCollectiveThatStatesNoResult) {
           }
         }
         const Lifecycle plan = grid({collective(kind, group, in, {})});
-        ASSERT_EQ(breaches_of(plan).empty(), fits)
+        ASSERT_EQ(property::breaches_of("layouts_agree", plan).empty(), fits)
             << op_text(plan, plan.events[0].programs[0].ops[0]) << " reads " << text_of(plan, in);
       }
     }
@@ -264,13 +258,13 @@ TEST(LayoutsAgreeProperty, EveryEdgeBetweenLayouts) {
       PlanOp consumer = op(PlanOpKind::matmul, {}, 4, 4);
       consumer.in = {in};
       const Lifecycle edge = grid({producer, consumer});
-      const auto breaches = breaches_of(edge);
+      const auto breaches = property::breaches_of("layouts_agree", edge);
       ASSERT_EQ(breaches.empty(), same)
           << text_of(edge, out) << " is read as " << text_of(edge, in);
       for (const Breach& each : breaches) EXPECT_EQ(each.symptom, Symptom::silent_corruption);
       PlanOp sum = op(PlanOpKind::add);
       sum.in = {out, in};
-      ASSERT_EQ(breaches_of(grid({sum})).empty(), same)
+      ASSERT_EQ(property::breaches_of("layouts_agree", grid({sum})).empty(), same)
           << text_of(edge, out) << " + " << text_of(edge, in);
     }
     const bool whole = std::ranges::all_of(held(out), [](const Rows& rows) {
@@ -279,7 +273,8 @@ TEST(LayoutsAgreeProperty, EveryEdgeBetweenLayouts) {
     for (const PlanOpKind kind : {PlanOpKind::norm, PlanOpKind::router, PlanOpKind::attention}) {
       PlanOp reader = op(kind);
       reader.in = {out};
-      ASSERT_EQ(breaches_of(grid({reader})).empty(), whole) << name_of(kind);
+      ASSERT_EQ(property::breaches_of("layouts_agree", grid({reader})).empty(), whole)
+          << name_of(kind);
     }
   }
 }
@@ -450,7 +445,7 @@ TEST(LayoutsAgreeProperty, RandomChainsOfRepeatedBlocks) {
     plan.events = {eager("p", 4, {program})};
     const Lifecycle& done = finish(plan);
     std::set<std::int64_t> found;
-    for (const Breach& breach : breaches_of(done)) {
+    for (const Breach& breach : property::breaches_of("layouts_agree", done)) {
       found.insert(breach.at - done.events[0].programs[0].ops.data());
     }
     const auto expected = broken_links(in);
@@ -534,7 +529,7 @@ TEST(LayoutsAgreeProperty, RandomPipelines) {
     plan.events = {eager("p", 4, {stage(0, 2, pp, first), stage(2, 0, pp, second)})};
     const Lifecycle& done = finish(plan);
     std::array<std::set<std::int64_t>, 2> found;
-    for (const Breach& breach : breaches_of(done)) {
+    for (const Breach& breach : property::breaches_of("layouts_agree", done)) {
       const auto at = static_cast<std::size_t>(breach.running);
       RC_ASSERT(breach.rank == breach.running * 2);
       found.at(at).insert(breach.at - done.events[0].programs[at].ops.data());
@@ -564,7 +559,7 @@ TEST(LayoutsAgreeProperty, LayoutsAcrossStages) {
     recv.out = received;
     plan.events = {
         eager("p", 4, {eager_program({0, 1}, 4, {send}), eager_program({2, 3}, 4, {recv})})};
-    return breaches_of(finish(plan)).empty();
+    return property::breaches_of("layouts_agree", finish(plan)).empty();
   };
   EXPECT_TRUE(agree(scattered(both), scattered(both)));
   EXPECT_TRUE(agree(scattered(first), scattered(second)));

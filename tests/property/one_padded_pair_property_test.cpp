@@ -8,18 +8,12 @@
 #include "properties/generators.hpp"
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::property::one_padded_pair_test {
 namespace {
 
 using Count = std::optional<std::int64_t>;
-
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law("one_padded_pair")->check_plan(timeline, report);
-  return report.breaches();
-}
 
 // Fills requests with `width` tokens each until none is left; how many there are.
 std::int64_t requests_filled(std::int64_t tokens, std::int64_t width) {
@@ -73,7 +67,7 @@ TEST(OnePaddedPairProperty, EverySmallPairOfCounts) {
                 (!padded || !requests || *padded >= *requests);
             ++cases;
             broken += sound ? 0 : 1;
-            ASSERT_EQ(breaches_of(parts::finish(plan)).empty(), sound)
+            ASSERT_EQ(property::breaches_of("one_padded_pair", parts::finish(plan)).empty(), sound)
                 << tokens.value_or(-1) << " " << requests.value_or(-1) << " " << bucket.value_or(-1)
                 << " " << padded.value_or(-1) << " " << width.value_or(-1);
           }
@@ -139,7 +133,7 @@ TEST(OnePaddedPairProperty, RandomOperands) {
     const bool fits = ((rows == bucket || neither) && all_fit(program.padded_requests)) ||
                       ((rows == tokens || neither) && all_fit(program.requests));
     (fits ? sound : broken) += 1;
-    const auto breaches = breaches_of(parts::finish(plan));
+    const auto breaches = property::breaches_of("one_padded_pair", parts::finish(plan));
     RC_ASSERT(breaches.empty() == fits);
     if (!fits) RC_ASSERT(breaches[0].at == plan.events[0].programs[0].ops.data());
   }));
@@ -158,7 +152,7 @@ TEST(OnePaddedPairProperty, EverySmallReplay) {
         stored.key = wanted.key = parts::key_of_tokens(4);
         Lifecycle plan{.world = 2};
         plan.events = {parts::capture("p", 4, {stored}), parts::replay("p", 4, {wanted})};
-        const auto breaches = breaches_of(parts::finish(plan));
+        const auto breaches = property::breaches_of("one_padded_pair", parts::finish(plan));
         const bool alike =
             bucket.value_or(4) == 4 && padded.value_or(2) == 2 && width.value_or(2) == 2;
         const bool told = std::ranges::any_of(breaches, [](const Breach& breach) {

@@ -17,6 +17,7 @@
 #include "properties/law.hpp"
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::property::stories {
 
@@ -160,12 +161,6 @@ inline Lifecycle build(const Plan& plan) {
 
 // A step and a family in which a law is broken.
 using Places = std::set<std::pair<std::int32_t, std::int32_t>>;
-
-inline PlanReport report_of(std::string_view law, const Lifecycle& lifecycle) {
-  PlanReport report;
-  find_law(law)->check_plan(Timeline(lifecycle), report);
-  return report;
-}
 
 inline Places places_of(const PlanReport& report) {
   Places out;

@@ -13,6 +13,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/histogram.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::replay_reads_now_test {
 namespace {
@@ -27,14 +28,6 @@ constexpr std::string_view kLaw = "replay_reads_now";
 constexpr std::int64_t kBytes = 16;  // more than any buffer of known size has
 
 bool holds(Mask mask, std::int64_t bit) { return (mask >> bit & 1U) != 0; }
-
-RankSet set_of(Mask ranks) {
-  RankSet out;
-  for (std::int64_t rank = 0; rank < 32; ++rank) {
-    if (holds(ranks, rank)) out.append({rank, rank});
-  }
-  return out;
-}
 
 // ---- lives -----------------------------------------------------------------------------------
 
@@ -108,7 +101,7 @@ std::vector<PlanOp> captured_ops(const Act& act) {
 
 PlanEvent event_of(const Act& act) {
   const std::string path = "p" + std::to_string(act.path);
-  const RankSet ranks = set_of(act.ranks);
+  const RankSet ranks = property::ranks_of(act.ranks);
   const PlanOp use = using_buffer(PlanOpKind::kernel, act.piece, act.what != What::read);
   PlanEvent event;
   switch (act.what) {

@@ -10,6 +10,7 @@ namespace {
 
 using namespace property::stories;
 using property::Histogram;
+using property::report_of;
 
 constexpr std::string_view kLaw = "same_bucket";
 constexpr std::int64_t kUnsaid = -1;

@@ -13,6 +13,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/histogram.hpp"
+#include "tests/property/plan_laws.hpp"
 
 namespace capsize::property::same_sequence_test {
 namespace {
@@ -166,13 +167,6 @@ Fate fate_of(const Lifecycle& plan, const PlanEvent& event) {
 
 // ---- the law ------------------------------------------------------------------------------------
 
-std::vector<Breach> breaches_of(const Lifecycle& plan) {
-  const Timeline timeline(plan);
-  PlanReport report;
-  find_law("same_sequence")->check_plan(timeline, report);
-  return report.breaches();
-}
-
 std::string text_of(const Lifecycle& plan) {
   std::string out;
   for (const Program& program : plan.events[0].programs) {
@@ -199,7 +193,7 @@ bool tells_ring(const Breach& breach) {
 }
 
 void expect_fate(const Lifecycle& plan, Fate fate) {
-  const auto breaches = breaches_of(plan);
+  const auto breaches = property::breaches_of("same_sequence", plan);
   ASSERT_EQ(breaches.empty(), fate == Fate::sound)
       << text_of(plan) << (breaches.empty() ? "" : breaches[0].blame);
   for (const Breach& breach : breaches) {
@@ -438,7 +432,7 @@ TEST(SameSequenceProperty, RandomSchedules) {
     seen.count("classes", in.classes);
     seen.count("raw", in.raw);
     RC_LOG() << text_of(plan);
-    const auto breaches = breaches_of(plan);
+    const auto breaches = property::breaches_of("same_sequence", plan);
     if (!breaches.empty()) RC_LOG() << breaches[0].blame << "\n";
     RC_ASSERT(breaches.empty() == (fate == Fate::sound));
     for (const Breach& breach : breaches) {
@@ -483,7 +477,7 @@ TEST(SameSequenceProperty, LongRepeatsStayFolded) {
   EXPECT_EQ(verdict_of(two_folded(100000, 100000, 2)), LawVerdict::pass);
   EXPECT_EQ(verdict_of(two_folded(100000, 50000, 4)), LawVerdict::pass);
   EXPECT_EQ(verdict_of(two_folded(50000, 100000, 4)), LawVerdict::pass);
-  const auto breaches = breaches_of(two_folded(100000, 100001, 2));
+  const auto breaches = property::breaches_of("same_sequence", two_folded(100000, 100001, 2));
   ASSERT_EQ(breaches.size(), 1U);
   EXPECT_NE(breaches[0].blame.find("operation 20000000001"), std::string::npos)
       << breaches[0].blame;
@@ -525,7 +519,7 @@ TEST(SameSequenceProperty, AStandstillIsToldAsAWavefront) {
   plan.events = {warm_up("decode", 8,
                          {eager_program({0, 0}, 8, {reduce, barrier, reduce, gather, barrier}),
                           eager_program({1, 1}, 8, {reduce, barrier, reduce, barrier, gather})})};
-  const auto breaches = breaches_of(finish(plan));
+  const auto breaches = property::breaches_of("same_sequence", finish(plan));
   ASSERT_EQ(breaches.size(), 1U);
   EXPECT_EQ(breaches[0].blame,
             "rank 0 waits in all_gather over tp (operation 3), rank 1 waits in barrier over world "
@@ -539,7 +533,7 @@ TEST(SameSequenceProperty, AMissingCaptureIsNotAMissingOperation) {
   plan.events = {capture("decode", 8, {graph({0, 0}, 8, {op(PlanOpKind::kernel)})}),
                  capture("decode", 16, {graph({0, 1}, 16, {all_reduce(tp, 16)})}),
                  replay("decode", 16, {graph({0, 0}, 16), graph({1, 1}, 8)})};
-  EXPECT_THAT(breaches_of(finish(plan)), testing::IsEmpty());
+  EXPECT_THAT(property::breaches_of("same_sequence", finish(plan)), testing::IsEmpty());
 }
 
 }  // namespace
