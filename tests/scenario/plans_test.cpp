@@ -184,6 +184,8 @@ TEST(Explain, DrawsAPicture) {
     EXPECT_THAT(svg, HasSubstr(">rank " + std::to_string(rank) + "<"));
   }
   EXPECT_THAT(svg, HasSubstr("class=\"badground\""));
+  EXPECT_THAT(svg, HasSubstr("class=\"badline\""));
+  EXPECT_THAT(svg, HasSubstr("class=\"join\""));
   EXPECT_THAT(svg, HasSubstr("[1] divisible"));
   EXPECT_THAT(svg, HasSubstr("prefers-color-scheme: dark"));
 }

@@ -433,5 +433,32 @@ TEST(PlanFormat, AThousandRanksStayAFileThatAPersonCanOpen) {
   EXPECT_EQ(write_plan(read(text)), text);
 }
 
+// An event like another at twice its tokens: a count that is not scaled, or a width, a launch
+// constant or a byte that is.
+TEST(PlanFormat, AnEventLikeAnotherHasItsCountsScaled) {
+  const Lifecycle plan = read(R"json({"schema": 1, "world": 2, "groups": {"tp": [[0, 1]]},
+    "buffers": {"b": {"bytes": 64}}, "events": [
+    {"event": "capture", "path": "p", "tokens": 8, "programs": [{"ranks": "0-1", "tokens": 6,
+      "requests": 2, "padded_requests": 4, "width": 2, "bucket": 8, "key": {"requests": 4, "v": 8},
+      "ops": [{"op": "all_gather", "group": "tp", "rows_in": 4, "rows_out": 8, "sizes": [4, 4],
+               "extents": {"slots": 8}, "launch": {"k": 8}, "writes": [{"buffer": "b", "bytes": 8}]}]}]},
+    {"event": "capture", "path": "p", "tokens": 16, "like": 0}]})json");
+  ASSERT_EQ(plan.events.size(), 2U);
+  const Program& program = plan.events[1].programs.at(0);
+  EXPECT_EQ(program.tokens, 12);
+  EXPECT_EQ(program.requests, 4);
+  EXPECT_EQ(program.padded_requests, 8);
+  EXPECT_EQ(program.width, 2);
+  EXPECT_EQ(program.bucket, 16);
+  EXPECT_EQ(*program.key, (GraphKey{{"requests", "8"}, {"v", "8"}}));
+  const PlanOp& op = program.ops.at(0);
+  EXPECT_EQ(op.rows_in, std::vector<std::int64_t>{8});
+  EXPECT_EQ(op.rows_out, 16);
+  EXPECT_EQ(op.sizes, (std::vector<std::int64_t>{8, 8}));
+  EXPECT_EQ(op.extents.at(0).second, 16);
+  EXPECT_EQ(op.launch, plan.events[0].programs[0].ops[0].launch);
+  EXPECT_EQ(op.writes, plan.events[0].programs[0].ops[0].writes);
+}
+
 }  // namespace
 }  // namespace capsize::plan_format_test
