@@ -74,6 +74,9 @@ struct Tally {
   // What removes members: "constraint: ...", or the engine's own words with numbers as N. The order
   // is that of the first member met; equal tallies may hold them in different orders.
   std::vector<std::string> preconditions;
+  // The names of the paths in the order of MemberState::paths, as far as they are known: a judge
+  // sets them, and they are the same in every part of a sweep.
+  std::vector<std::string> paths;
   std::map<MemberState, StateCount> states;
   SweepSums sums;
   std::uint64_t left_out = 0;  // members that --where leaves out: in no state
