@@ -413,7 +413,7 @@ TEST(SglangResolve, NoChunkingSurvivesTheDivisionByReplicas) {
     const std::vector<Word> on = words_of(line(kLite, parallel + "8192"));
     EXPECT_EQ(resolved_of(on).args.chunked_prefill_size, 8192 / dp) << dp;
     // The list was made before the division.
-    EXPECT_EQ(resolved_of(on).lists.piecewise_tokens.back(), 2048) << dp;
+    EXPECT_EQ(resolved_of(on).chunk, 8192) << dp;
   }
 }
 

@@ -43,6 +43,13 @@ void add_range(SizeList& out, std::int64_t from, std::int64_t to, std::int64_t s
   for (std::int64_t size = from; size <= std::min(to, limit); size += step) out.push_back(size);
 }
 
+}  // namespace
+
+DefaultMaxima default_maxima(std::optional<std::int64_t> gpu_memory_mib, std::int64_t tp) {
+  const MemoryRow row = memory_row(gpu_memory_mib);
+  return {row.chunk, tp < 4 ? row.max_bs_below_tp4 : row.max_bs_from_tp4};
+}
+
 SizeList decode_list(std::int64_t max_bs, bool speculative, bool disable_padding) {
   SizeList out;
   out.reserve(64);
@@ -78,31 +85,30 @@ SizeList prefill_list(std::int64_t max_tokens) {
   return out;
 }
 
-// The default maximum of the prefill list; clamps apply to the default only.
-std::int64_t default_prefill_max(const DefaultSizesInput& in, std::int64_t chunk) {
-  std::int64_t max_tokens = in.mla ? 2048 : chunk;
+// Clamps apply to the default only.
+std::int64_t default_prefill_max(const PrefillMaxInput& in) {
+  std::int64_t max_tokens = in.mla ? 2048 : in.chunk;
   if (in.max_total_tokens) max_tokens = std::min(max_tokens, *in.max_total_tokens);
   if (in.llama_2_path) max_tokens = std::min<std::int64_t>(max_tokens, 4096);
   return max_tokens;
 }
 
-}  // namespace
-
 DefaultSizes default_sizes(const DefaultSizesInput& in) {
-  const MemoryRow row = memory_row(in.gpu_memory_mib);
+  const DefaultMaxima maxima = default_maxima(in.gpu_memory_mib, in.tp);
   DefaultSizes out;
-  out.chunked_prefill_size = in.chunked_prefill_size.value_or(row.chunk);
-  out.cuda_graph_max_bs =
-      in.cuda_graph_max_bs.value_or(in.tp < 4 ? row.max_bs_below_tp4 : row.max_bs_from_tp4);
+  out.chunked_prefill_size = in.chunked_prefill_size.value_or(maxima.chunked_prefill_size);
+  out.cuda_graph_max_bs = in.cuda_graph_max_bs.value_or(maxima.cuda_graph_max_bs);
   if (in.cuda_graph_bs && !in.cuda_graph_bs->empty()) {
     out.cuda_graph_bs = *in.cuda_graph_bs;
     out.cuda_graph_max_bs = std::ranges::max(*in.cuda_graph_bs);
   } else {
     out.cuda_graph_bs = decode_list(out.cuda_graph_max_bs, in.speculative, in.disable_padding);
   }
-  out.piecewise_max_tokens = in.piecewise_max_tokens
-                                 ? *in.piecewise_max_tokens
-                                 : default_prefill_max(in, out.chunked_prefill_size);
+  out.piecewise_max_tokens =
+      in.piecewise_max_tokens
+          ? *in.piecewise_max_tokens
+          : default_prefill_max(
+                {in.mla, in.llama_2_path, out.chunked_prefill_size, in.max_total_tokens});
   out.piecewise_tokens =
       in.piecewise_tokens ? *in.piecewise_tokens : prefill_list(out.piecewise_max_tokens);
   return out;

@@ -33,6 +33,27 @@ struct DefaultSizesInput {
   bool llama_2_path = false;  // "llama-2" in the model path
 };
 
+// The engine's defaults where a flag is absent.
+struct DefaultMaxima {
+  std::int64_t chunked_prefill_size = 0;
+  std::int64_t cuda_graph_max_bs = 0;
+};
+[[nodiscard]] DefaultMaxima default_maxima(std::optional<std::int64_t> gpu_memory_mib,
+                                           std::int64_t tp);
+
+// The decode list that the engine makes for a maximum, in requests.
+[[nodiscard]] SizeList decode_list(std::int64_t max_bs, bool speculative, bool disable_padding);
+
+// The largest prefill size by default, in tokens, and the list that is made for a maximum.
+struct PrefillMaxInput {
+  bool mla = false;
+  bool llama_2_path = false;  // "llama-2" in the model path
+  std::int64_t chunk = 0;     // --chunked-prefill-size, before replicas share it
+  std::optional<std::int64_t> max_total_tokens;
+};
+[[nodiscard]] std::int64_t default_prefill_max(const PrefillMaxInput& in);
+[[nodiscard]] SizeList prefill_list(std::int64_t max_tokens);
+
 struct DefaultSizes {
   std::int64_t chunked_prefill_size = 0;
   std::int64_t cuda_graph_max_bs = 0;

@@ -23,7 +23,6 @@ class Resolution {
   Resolved run() {
     out_.decode_off = args().disable_cuda_graph ? "--disable-cuda-graph" : "";
     out_.breakable = args().enable_breakable_cuda_graph;
-    out_.prefill_max_is_named = args().piecewise_cuda_graph_max_tokens.has_value();
     handle_piecewise();
     handle_memory();
     using Step = void (Resolution::*)();
@@ -109,19 +108,11 @@ class Resolution {
     std::string path(a.model_path);
     std::ranges::transform(path, path.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    out_.lists = default_sizes({.gpu_memory_mib = in_.gpu.memory_mib,
-                                .tp = a.tp_size,
-                                .speculative = !a.speculative_algorithm.empty(),
-                                .mla = in_.facts.mla,
-                                .disable_padding = a.disable_cuda_graph_padding,
-                                .chunked_prefill_size = a.chunked_prefill_size,
-                                .cuda_graph_max_bs = a.cuda_graph_max_bs,
-                                .cuda_graph_bs = a.cuda_graph_bs,
-                                .piecewise_max_tokens = a.piecewise_cuda_graph_max_tokens,
-                                .piecewise_tokens = a.piecewise_cuda_graph_tokens,
-                                .max_total_tokens = a.max_total_tokens,
-                                .llama_2_path = path.find("llama-2") != std::string::npos});
-    a.chunked_prefill_size = out_.lists.chunked_prefill_size;
+    out_.llama_2_path = path.find("llama-2") != std::string::npos;
+    const DefaultMaxima maxima = default_maxima(in_.gpu.memory_mib, a.tp_size);
+    out_.default_max_bs = maxima.cuda_graph_max_bs;
+    out_.chunk = a.chunked_prefill_size.value_or(maxima.chunked_prefill_size);
+    a.chunked_prefill_size = out_.chunk;
   }
 
   // _handle_model_specific_adjustments, as far as sizes and graphs hang on it.
@@ -347,7 +338,6 @@ class Resolution {
               "Currently ngram speculative decoding does not support dp attention.",
               "leave out --enable-dp-attention");
     }
-    if (!a.max_running_requests && !a.unknowns.decode) a.max_running_requests = 48;
     a.disable_overlap_schedule = true;
     a.enable_mixed_chunk = false;
     out_.decode_width = Width(a.speculative_num_draft_tokens.value_or(1));
@@ -456,9 +446,6 @@ class Resolution {
                                      .moe_dense_tp_size = a.moe_dense_tp_size,
                                      .enable_dp_lm_head = a.enable_dp_lm_head,
                                      .a2a = a.moe_a2a_backend != "none"});
-    if (out_.prefill_off.empty() && out_.lists.piecewise_tokens.empty()) {
-      out_.prefill_off = "an empty list of sizes (rule 23, the capture size is not set)";
-    }
   }
 
   const ResolveInput& in_;

@@ -29,13 +29,14 @@ struct Resolved {
   ServerArgs args;
   Sizes sizes;
   Predicates predicates;
-  DefaultSizes lists;
+  std::int64_t chunk = 0;           // --chunked-prefill-size before replicas share it
+  std::int64_t default_max_bs = 0;  // of the decode list, where nothing names one
+  bool llama_2_path = false;        // "llama-2" in the model path
   Width decode_width{1};
   // Why a graph is off: the rule that switched it off first, in the engine's order; empty: it is
   // on.
   std::string prefill_off;
   std::string decode_off;
-  bool prefill_max_is_named = false;
   bool breakable = false;  // --enable-breakable-cuda-graph: another runner takes the prefill list
   std::optional<Refusal> refusal;
 };
