@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -58,6 +59,8 @@ struct RulesLabel {
   std::string_view what;  // one line for people
 };
 
+class MemberPlanner;
+
 struct Engine {
   std::string_view name;
   std::span<const EntryPoint> entry_points;
@@ -68,6 +71,8 @@ struct Engine {
   std::optional<std::string_view> (*label_of_image)(std::string_view tag);
   // Bad input is an Error (a size that capsize cannot hold); a refusal is part of the plan.
   Result<EnginePlan> (*plan)(const LaunchRequest&);
+  // The same plans for many launches that share most of what they are (member_planner.hpp).
+  std::unique_ptr<MemberPlanner> (*member_planner)();
   // Shapes that stand for an unknown model: between them they take every branch of the rules.
   std::span<const ModelShape> (*stand_ins)();
   // Changes of the line that may mend `law` on `path` (a plan's path name), best first.

@@ -47,6 +47,7 @@ struct CommunicatorInput {
   bool dense_fully_dp = false;  // moe_dense_tp_size is 1
   bool a2a = false;
   bool two_batch_overlap = false;
+  friend bool operator==(const CommunicatorInput&, const CommunicatorInput&) = default;
 };
 
 struct ScatterModes {

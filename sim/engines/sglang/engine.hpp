@@ -2,10 +2,14 @@
 #pragma once
 
 #include "sim/engines/engine.hpp"
+#include "sim/engines/member_planner.hpp"
 
 namespace capsize::sglang {
 
 [[nodiscard]] Engine engine();
+
+// See members.cpp.
+[[nodiscard]] std::unique_ptr<MemberPlanner> member_planner();
 
 // See stand_ins.cpp.
 [[nodiscard]] std::span<const ModelShape> stand_ins();

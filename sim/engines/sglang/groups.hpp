@@ -19,6 +19,7 @@ struct Sizes {
   [[nodiscard]] std::int64_t attn_tp() const;  // floor(floor(tp / attn_dp) / attn_cp)
   [[nodiscard]] std::int64_t moe_tp() const;   // floor(floor(tp / ep) / moe_dp)
   [[nodiscard]] std::int64_t world() const { return tp * pp; }
+  friend bool operator==(const Sizes&, const Sizes&) = default;
 };
 
 // Indices of the families in the Topology that topology_of makes.

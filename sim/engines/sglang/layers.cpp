@@ -153,8 +153,8 @@ class StepBuilder {
     add({.kind = OpKind::all_gather,
          .slot = slot,
          .group = kAttnTp,
-         .buffer = local_,
-         .buffer_name = "local DP buffer",
+         .buffer = in_.facts.buffers_follow_shard ? shard_ : local_,
+         .buffer_name = in_.facts.buffers_follow_shard ? "shard" : "local DP buffer",
          .rule = rule});
   }
 

@@ -24,6 +24,7 @@ struct StepInput {
   bool splits_context = false;  // a prefill whose rows are cut over attention CP
   bool splits_batch = false;    // two-batch overlap from the first sparse layer on
   DpPadding dp_padding = DpPadding::max_len;
+  friend bool operator==(const StepInput&, const StepInput&) = default;
 };
 
 // The step of one forward of n units on every rank, all ranks in step: every data-parallel replica

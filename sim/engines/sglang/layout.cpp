@@ -29,6 +29,16 @@ std::string joined(const std::vector<std::string>& reasons) {
   return out;
 }
 
+Result<Version> version_in(const LaunchRequest& request) {
+  if (const auto version = version_of(request.rules)) return *version;
+  std::string known;
+  for (const RulesLabel& label : labels()) {
+    known.append(known.empty() ? "" : ", ").append(label.name);
+  }
+  return tl::unexpected(Error{"--rules", "unknown rules \"" + std::string(request.rules) + "\"",
+                              "known for sglang: " + known});
+}
+
 class LayoutBuilder {
  public:
   LayoutBuilder(const LayoutInput& in, StepSource& steps) : in_(in), steps_(steps) {
@@ -216,6 +226,33 @@ std::shared_ptr<const DerivedStep> FreshSteps::step(std::string_view path, StepI
   step->plan = step_of(path, in);
   step->requirement = derive(step->plan, kLargestSize);
   return step;
+}
+
+Result<ReadLaunch> read_launch(const LaunchRequest& request) {
+  const Result<Version> version = version_in(request);
+  if (!version) return tl::unexpected(version.error());
+  ReadLaunch out;
+  auto flags = parse(request.words, flag_release(*version), request.entry,
+                     request.entry == EntryKind::wrapper ? &out.left_over : nullptr);
+  if (!flags) {
+    out.refusal = std::move(flags.error());
+    return out;
+  }
+  auto args = read_args(*flags);
+  if (!args) return tl::unexpected(std::move(args.error()));
+  if (flags->may_hide_flags) {
+    args->unknowns.topology = true;
+    args->unknowns.reasons.insert(args->unknowns.reasons.end(), flags->notes.begin(),
+                                  flags->notes.end());
+  }
+  const ModelChoice model = request.find_model(args->model_path);
+  out.input = {.args = *std::move(args),
+               .version = *version,
+               .model = model,
+               .facts = facts_of(*model.shape),
+               .gpu = request.gpu,
+               .environment = request.environment};
+  return out;
 }
 
 LaunchLayout layout_of(const LayoutInput& in, StepSource& steps) {

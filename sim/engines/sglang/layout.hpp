@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/engines/engine.hpp"
 #include "sim/engines/sglang/layers.hpp"
@@ -33,6 +35,7 @@ class FreshSteps final : public StepSource {
   std::shared_ptr<const Topology> topology_;
 };
 
+// A launch as its words read, before any rule is applied. Points into the words of the request.
 struct LayoutInput {
   ServerArgs args;  // as read
   Version version = Version::pre_23972;
@@ -52,6 +55,14 @@ struct LaunchLayout {
 };
 
 [[nodiscard]] LaunchLayout layout_of(const LayoutInput& in, StepSource& steps);
+
+struct ReadLaunch {
+  std::optional<Refusal> refusal;  // the engine's parser refuses the words; else `input` is set
+  LayoutInput input;
+  std::vector<std::string> left_over;  // options that the engine leaves to a wrapper
+};
+// An Error where the rules are not known or a number is larger than capsize can hold.
+[[nodiscard]] Result<ReadLaunch> read_launch(const LaunchRequest& request);
 
 // The flags of a launch that shape lists and nothing else.
 [[nodiscard]] PrefillLists prefill_lists(const ServerArgs& args);

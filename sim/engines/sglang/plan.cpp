@@ -151,16 +151,6 @@ class Planner {
   EnginePlan plan_;
 };
 
-Result<Version> version_in(const LaunchRequest& request) {
-  if (const auto version = version_of(request.rules)) return *version;
-  std::string known;
-  for (const RulesLabel& label : labels()) {
-    known.append(known.empty() ? "" : ", ").append(label.name);
-  }
-  return tl::unexpected(Error{"--rules", "unknown rules \"" + std::string(request.rules) + "\"",
-                              "known for sglang: " + known});
-}
-
 EnginePlan refused_plan(const LaunchRequest& request, Refusal refusal) {
   EnginePlan plan;
   plan.deployment.engine = "sglang";
@@ -170,31 +160,12 @@ EnginePlan refused_plan(const LaunchRequest& request, Refusal refusal) {
 }
 
 Result<EnginePlan> plan_launch(const LaunchRequest& request) {
-  const Result<Version> version = version_in(request);
-  if (!version) return tl::unexpected(version.error());
-  std::vector<std::string> left_over;
-  auto flags = parse(request.words, flag_release(*version), request.entry,
-                     request.entry == EntryKind::wrapper ? &left_over : nullptr);
-  if (!flags) return refused_plan(request, std::move(flags.error()));
-  auto args = read_args(*flags);
-  if (!args) return tl::unexpected(std::move(args.error()));
-  if (flags->may_hide_flags) {
-    args->unknowns.topology = true;
-    args->unknowns.reasons.insert(args->unknowns.reasons.end(), flags->notes.begin(),
-                                  flags->notes.end());
-  }
-  const ModelChoice model = request.find_model(args->model_path);
-  const ArchitectureFacts facts = facts_of(*model.shape);
+  auto launch = read_launch(request);
+  if (!launch) return tl::unexpected(std::move(launch.error()));
+  if (launch->refusal) return refused_plan(request, *std::move(launch->refusal));
   FreshSteps steps;
-  const LaunchLayout layout = layout_of({.args = *std::move(args),
-                                         .version = *version,
-                                         .model = model,
-                                         .facts = facts,
-                                         .gpu = request.gpu,
-                                         .environment = request.environment},
-                                        steps);
-  EnginePlan plan = Planner(*version, layout).run();
-  for (std::string& option : left_over) {
+  EnginePlan plan = Planner(launch->input.version, layout_of(launch->input, steps)).run();
+  for (std::string& option : launch->left_over) {
     plan.assumed.push_back(std::move(option) + ": left to the wrapper");
   }
   return plan;
@@ -209,6 +180,7 @@ Engine engine() {
           .newest = "23906",
           .label_of_image = label_of_image,
           .plan = plan_launch,
+          .member_planner = member_planner,
           .stand_ins = stand_ins,
           .repairs = repairs,
           .without = without};

@@ -754,6 +754,11 @@ ArchitectureFacts facts_of(const ModelShape& model) {
     facts.layer_communicator = traits->layer_communicator;
     facts.splits_prefill_context = traits->splits_prefill_context;
   }
+  if (model.architecture == kCommunicatorClass || model.architecture == kShardBufferClass) {
+    facts.layer_communicator = true;
+    facts.splits_prefill_context = true;
+    facts.buffers_follow_shard = model.architecture == kShardBufferClass;
+  }
   return facts;
 }
 

@@ -55,8 +55,17 @@ struct ArchitectureFacts {
   bool piecewise_disabled = false;      // rule 1 of _handle_piecewise_cuda_graph
   bool layer_communicator = false;      // uses LayerCommunicator (Llama does not)
   bool splits_prefill_context = false;  // --enable-prefill-context-parallel cuts its rows
+  bool buffers_follow_shard = false;    // gathers fill as many rows as the rank's shard holds
+  friend bool operator==(const ArchitectureFacts&, const ArchitectureFacts&) = default;
 };
 [[nodiscard]] ArchitectureFacts facts_of(const ModelShape& model);
+
+// Classes of no real model, for universes: the layer communicator alone, with layers that are dense
+// or sparse by first_k_dense_replace and moe_layer_freq, and rows that context parallelism cuts.
+// Nothing is asked of weights. In the second the gathered buffers follow the shard, where the
+// engine's are as long as the whole batch.
+inline constexpr std::string_view kCommunicatorClass = "LayerCommunicatorForCausalLM";
+inline constexpr std::string_view kShardBufferClass = "ShardBufferForCausalLM";
 
 // Whether decoder layer `layer` (from 0) is a sparse MoE layer, by the class's own rule. For a
 // class that has not been read, by first_k_dense_replace and moe_layer_freq.
