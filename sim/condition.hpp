@@ -3,12 +3,14 @@
 //   expression := or; or := and {"||" and}; and := not {"&&" not}; not := ["!"] comparison
 //   comparison := sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
 //   sum := product {("+" | "-") product}; product := atom {("*" | "/" | "%") atom}
-//   atom := number | name | "-" atom | "(" or ")"
+//   atom := number | name | quoted | "-" atom | "(" or ")"
 //
-// A name is an axis, a derived quantity, or else a word that stands for itself: on either side of
-// == and != an axis whose value is a word is compared by it. Division floors, as the engines' does;
-// by zero, on a word, or past 64 bits an expression has no value, and a condition without a value
-// does not hold. Truth is 0 or 1.
+// A name is an axis, a derived quantity, or else a word that stands for itself: beside == and != an
+// axis some of whose values are words is compared by them, and a word must be one of its values. A
+// word that is no plain name is quoted ("4 12"), or stands behind: rules == pre-23972. A number
+// never equals a word. Division floors, as the engines' does; by zero, on a word, or past 64 bits
+// an expression has no value, and a condition without a value does not hold. && and || ask their
+// right side only where the left one has not settled it. Truth is 0 or 1.
 #pragma once
 
 #include <cstdint>

@@ -77,4 +77,7 @@ struct Universe {
   [[nodiscard]] std::vector<std::string> words_of(std::span<const std::int32_t> choices) const;
 };
 
+// The digest of what a universe means: all but its name and title. Its reader stores it.
+[[nodiscard]] std::uint64_t digest_of(const Universe& universe);
+
 }  // namespace capsize

@@ -1,49 +1,14 @@
 // How the fields of a plan become values: text, names of groups and buffers, layouts, ranks.
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 
 #include "scenarios/formats/plan_reading.hpp"
+#include "sim/nearest.hpp"
 
 namespace capsize::plan_reading {
 namespace {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
-
-// Single changes (insert, delete, replace) that turn one word into the other.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-// The known name that a slip of the finger explains best; empty where none does.
-std::string_view nearest(std::string_view word, const std::vector<std::string_view>& known) {
-  constexpr std::size_t kLongest = 64;
-  constexpr std::size_t kCompared = 1000;
-  const std::size_t slips = word.size() < 4 ? 1 : 2;
-  std::size_t best = slips + 1;
-  std::string_view found;
-  if (word.size() > kLongest) return found;
-  for (std::size_t i = 0; i < known.size() && i < kCompared; ++i) {
-    if (known[i].size() > word.size() + slips || word.size() > known[i].size() + slips) continue;
-    const std::size_t far = distance(word, known[i]);
-    if (far < best && far < known[i].size()) {
-      best = far;
-      found = known[i];
-    }
-  }
-  return found;
-}
 
 Result<std::int64_t> read_number(const JsonField& field, std::string_view& rest) {
   std::int64_t number = -1;
@@ -202,17 +167,8 @@ Result<std::vector<NamedValue>> read_scalars(const JsonField& field) {
 
 std::string hint_for(std::string_view word, const std::vector<std::string_view>& known,
                      std::string_view where_declared) {
-  constexpr std::size_t kShown = 12;
   if (known.empty()) return "declare it in \"" + std::string(where_declared) + "\"";
-  std::string hint;
-  if (const std::string_view near = nearest(word, known); !near.empty()) {
-    hint = "did you mean " + std::string(near) + "? ";
-  }
-  hint += "known here:";
-  for (std::size_t i = 0; i < known.size() && i < kShown; ++i) {
-    hint.append(i == 0 ? " " : ", ").append(known[i]);
-  }
-  return known.size() > kShown ? hint + ", ..." : hint;
+  return hint_of_known(word, known);
 }
 
 Result<GroupId> read_group(const Reading& reading, const JsonField& field) {
