@@ -109,6 +109,15 @@ class FieldReader : public ObjectReader {
     return *this;
   }
 
+  // A number that may be larger than a count.
+  FieldReader& optional(std::string_view name, std::optional<std::int64_t>& out,
+                        std::int64_t highest) {
+    ObjectReader::optional(name, [&](const JsonField& field) {
+      return store(field.integer(0, highest), out.emplace());
+    });
+    return *this;
+  }
+
   FieldReader& require(bool holds, std::string_view text, std::string_view hint) {
     ObjectReader::require(holds, text, hint);
     return *this;
@@ -116,16 +125,20 @@ class FieldReader : public ObjectReader {
 };
 
 Result<void> read_value(const JsonField& field, ScenarioSource& out) {
-  return FieldReader(field, {"repo", "number", "url", "note"})
+  constexpr std::string_view kWayOut = "give \"repo\": \"owner/name\" and \"number\", or a \"url\"";
+  return FieldReader(field, {"repo", "number", "url", "universe", "member", "note"})
       .optional("repo", out.repo)
       .optional("number", out.number)
       .optional("url", out.url)
+      .optional("universe", out.universe)
+      .optional("member", out.member, std::numeric_limits<std::int64_t>::max())
       .optional("note", out.note)
       .require(out.repo.empty() == !out.number.has_value(),
-               "repo and number stand for one thread: both or neither",
-               "give \"repo\": \"owner/name\" and \"number\", or a \"url\"")
-      .require(!out.repo.empty() || !out.url.empty(), "names neither a thread nor a page",
-               "give \"repo\": \"owner/name\" and \"number\", or a \"url\"")
+               "repo and number stand for one thread: both or neither", kWayOut)
+      .require(out.universe.empty() == !out.member.has_value(),
+               "universe and member stand for one launch: both or neither", kWayOut)
+      .require(!out.repo.empty() || !out.url.empty() || !out.universe.empty(),
+               "names neither a thread nor a page", kWayOut)
       .done();
 }
 
@@ -378,6 +391,8 @@ void write_source(JsonWriter& out, const ScenarioSource& source) {
   if (!source.repo.empty()) out.field("repo", source.repo);
   write_optional(out, "number", source.number);
   if (!source.url.empty()) out.field("url", source.url);
+  if (!source.universe.empty()) out.field("universe", source.universe);
+  write_optional(out, "member", source.member);
   if (!source.note.empty()) out.field("note", source.note);
   out.end_object();
 }

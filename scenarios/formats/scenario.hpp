@@ -27,11 +27,13 @@ namespace capsize {
 // The families of real defects, C01 to C15, by their long names: folders and test labels too.
 [[nodiscard]] std::span<const std::string_view> defect_classes();
 
-// Where the case comes from: a pull request or issue of a repository, or a page.
+// Where the case comes from: a pull request or issue of a repository, a page, or a sweep.
 struct ScenarioSource {
   std::string repo;  // "owner/name"; with `number`
   std::optional<std::int64_t> number;
   std::string url;
+  std::string universe;  // its name; with `member`
+  std::optional<std::int64_t> member;
   std::string note;  // what in the source the case rests on
 
   friend bool operator==(const ScenarioSource&, const ScenarioSource&) = default;

@@ -1,0 +1,212 @@
+// Members of a universe as scenarios, with what a check says of them.
+#include "scenarios/sweep/failures.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <system_error>
+
+#include "scenarios/formats/json_reader.hpp"
+#include "scenarios/formats/write_file.hpp"
+#include "scenarios/sweep/member_judge.hpp"
+
+namespace capsize {
+namespace {
+
+constexpr std::string_view kEmptyList = "filter_refuses_empty";  // the law whose class it is
+
+std::string class_of(std::string_view law_name) {
+  const Law* law = find_law(law_name);
+  for (const std::string_view name : defect_classes()) {
+    if (law != nullptr && name.starts_with(law->defect_class)) return std::string(name);
+  }
+  return std::string(defect_classes().front());
+}
+
+// Names of universes and rules are the user's; a file's name is not.
+std::string file_name_of(std::string text) {
+  for (char& c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.';
+    if (!plain) c = '-';
+  }
+  return text;
+}
+
+// The configuration of the member's model, where the universe brings it along.
+const UniverseModel* model_of(const Universe& universe, std::span<const std::int32_t> choices) {
+  const UniverseModel* found = nullptr;
+  const auto axis = universe.axis("model");
+  if (axis) {
+    const std::string& name =
+        universe.axes[*axis].values[static_cast<std::size_t>(choices[*axis])].name;
+    const auto model = std::ranges::find(universe.models, name, &UniverseModel::name);
+    if (model != universe.models.end()) found = &*model;
+  } else if (universe.models.size() == 1) {
+    found = &universe.models.front();
+  }
+  return found != nullptr && !found->config.empty() ? found : nullptr;
+}
+
+// The member's launch, without an expectation.
+Result<Scenario> launch_of(const Universe& universe, std::uint64_t number) {
+  std::vector<std::int32_t> choices(universe.axes.size());
+  universe.unrank(number, choices);
+  Scenario out;
+  out.engine = universe.engine;
+  out.launch = universe.words_of(choices);
+  out.source.universe = universe.name;
+  out.source.member = static_cast<std::int64_t>(number);
+  out.source.note = universe.text_of(choices);
+  if (const UniverseModel* model = model_of(universe, choices)) {
+    auto config = parse_json(model->config);
+    if (!config) return tl::unexpected(std::move(config.error()).within("model " + model->name));
+    out.model_config = *std::move(config);
+  }
+  return out;
+}
+
+std::optional<std::string> unless_empty(std::string_view text) {
+  return text.empty() ? std::nullopt : std::optional(std::string(text));
+}
+
+WitnessPattern pattern_of(const Witness& witness, std::string_view path) {
+  WitnessPattern out;
+  out.path = path;
+  out.tokens = witness.tokens;
+  out.requests = witness.requests;
+  out.rank = witness.rank;
+  out.layer = witness.layer;
+  out.op = unless_empty(witness.op);
+  out.group = unless_empty(witness.group);
+  if (out.group) out.group_size = witness.group_size;
+  out.event = unless_empty(witness.event);
+  out.buffer = unless_empty(witness.buffer);
+  out.key = unless_empty(witness.key);
+  return out;
+}
+
+Expectation expectation_of(const CheckResult& result, const Finding& finding) {
+  Expectation out;
+  out.rules = result.rules;
+  out.verdict = result.verdict;
+  out.law = finding.law;
+  if (result.verdict != Verdict::violation) out.law_verdict = finding.verdict;
+  out.known = finding.known;
+  out.symptom = finding.symptom;
+  out.path = finding.path;
+  if (finding.witness) out.witness = pattern_of(*finding.witness, finding.path);
+  if (finding.first_in_time) {
+    out.first_in_time = FirstInTimePattern{std::string(finding.first_in_time->event),
+                                           finding.first_in_time->tokens};
+  }
+  return out;
+}
+
+CheckResult checked(const Universe& universe, std::uint64_t number) {
+  CheckRequest request = request_of(universe, number);
+  request.try_repairs = false;
+  return check(request);
+}
+
+std::string at_rules(const std::string& rules) { return rules.empty() ? "" : " at rules " + rules; }
+
+Result<Scenario> broken_law(const Universe& universe, std::uint64_t number, const std::string& law,
+                            const std::string& rules) {
+  const CheckResult result = checked(universe, number);
+  const auto finding = std::ranges::find_if(result.findings, [&](const Finding& each) {
+    return each.law == law && each.verdict == LawVerdict::violation;
+  });
+  if (finding == result.findings.end()) {
+    return tl::unexpected(
+        Error{"member " + std::to_string(number),
+              "the sweep finds " + law + " broken, a check of it does not",
+              "this is a fault of capsize: please report this line; " + result.repro});
+  }
+  auto out = launch_of(universe, number);
+  if (!out) return out;
+  out->id = file_name_of("sweep-" + universe.name + "-" + law + (rules.empty() ? "" : "-" + rules));
+  out->title = law + " is broken" + at_rules(rules) + ": the smallest member of " + universe.name +
+               " that shows it";
+  out->defect_class = class_of(law);
+  out->expect.push_back(expectation_of(result, *finding));
+  return out;
+}
+
+// A member that the engine refuses because its filter leaves nothing; none where it is refused for
+// anything else.
+Result<std::optional<Scenario>> empty_list(const Universe& universe, std::uint64_t number,
+                                           const std::string& rules) {
+  const CheckResult result = checked(universe, number);
+  const auto& refusal = result.plan.refusal;
+  if (!refusal || refusal->stage != RefusalStage::capture) return std::optional<Scenario>();
+  auto out = launch_of(universe, number);
+  if (!out) return tl::unexpected(std::move(out.error()));
+  out->id =
+      file_name_of("sweep-" + universe.name + "-empty_list" + (rules.empty() ? "" : "-" + rules));
+  out->title = "No capture size is left and the engine refuses" + at_rules(rules) +
+               ": the smallest member of " + universe.name + " that shows it";
+  out->defect_class = class_of(kEmptyList);
+  Expectation& expected = out->expect.emplace_back();
+  expected.rules = result.rules;
+  expected.verdict = Verdict::refused;
+  expected.refused = RefusedPattern{refusal->stage, refusal->text};
+  return *std::move(out);
+}
+
+// The first member of every state that a refusal of the engine ends in, by rules, smallest first.
+std::map<std::uint16_t, std::vector<std::uint64_t>> refused_members(const Tally& tally) {
+  std::map<std::uint16_t, std::vector<std::uint64_t>> out;
+  for (const auto& [state, counted] : tally.states) {
+    if (state.removed == 0) continue;
+    if (tally.preconditions[state.removed - 1U].starts_with("constraint: ")) continue;
+    out[state.rules].push_back(counted.first);
+  }
+  for (auto& [rules, members] : out) std::ranges::sort(members);
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<Scenario>> failures_of(const Universe& universe,
+                                          const Certificate& certificate) {
+  const std::vector<std::string> rules = rules_of(certificate.universe);
+  std::vector<Scenario> out;
+  for (const LawCount& law : summary_of(certificate).laws) {
+    if (!law.first_failure) continue;
+    auto made =
+        broken_law(universe, *law.first_failure, certificate.laws[law.law], rules[law.rules]);
+    if (!made) return tl::unexpected(std::move(made.error()));
+    out.push_back(*std::move(made));
+  }
+  for (const auto& [label, members] : refused_members(certificate.state.tally)) {
+    for (const std::uint64_t number : members) {
+      auto made = empty_list(universe, number, rules[label]);
+      if (!made) return tl::unexpected(std::move(made.error()));
+      if (!*made) continue;
+      out.push_back(**std::move(made));
+      break;
+    }
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> write_failures(const std::string& folder,
+                                                const std::vector<Scenario>& failures) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return tl::unexpected(
+        Error{folder, "cannot be made: " + error.message(), "name a folder that can be written"});
+  }
+  std::vector<std::string> out;
+  for (const Scenario& scenario : failures) {
+    out.push_back((std::filesystem::path(folder) / (scenario.id + ".json")).string());
+    auto written = write_file_atomically(out.back(), write_scenario(scenario) + "\n");
+    if (!written) return tl::unexpected(std::move(written.error()));
+  }
+  return out;
+}
+
+}  // namespace capsize
