@@ -69,6 +69,8 @@ struct Finding {
 };
 
 struct LostSize;
+struct SetCase;     // set_case.hpp
+struct SetFinding;  // set_case.hpp
 
 // What the laws look at.
 struct Subject {
@@ -93,6 +95,8 @@ struct Law {
   Finding (*check_path)(const Subject&, const CapturePath&) = nullptr;
   Finding (*check_eager)(const Subject&, const EagerPath&) = nullptr;
   void (*check_plan)(const Timeline&, PlanReport&) = nullptr;  // plan_report.hpp
+  // check_path over sets of positions: the same verdict, and the size of the same witness.
+  SetFinding (*check_set)(const SetCase&) = nullptr;
   bool judges_empty_lists = false;  // also asked where the filter of a path left no size
 };
 

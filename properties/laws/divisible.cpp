@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "properties/plan_report.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -133,6 +134,8 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   if (usable.empty_tail()) finding.reason = describe_empty_tail(*path.step);
   return finding;
 }
+
+SetFinding check_set(const SetCase& in) { return broken_at(in, in.kept - in.usable); }
 
 // Eager counts are padded first; padding moves on by a whole period with n, so the window of the
 // step and one common period decide every count. Without a common period all counts are tried.
@@ -327,6 +330,7 @@ const Law law_divisible{
     .way_out = "capture only counts that the group divides, or pad the rows before they are split",
     .check_path = check_path,
     .check_eager = check_eager,
-    .check_plan = check_plan};
+    .check_plan = check_plan,
+    .check_set = check_set};
 
 }  // namespace capsize

@@ -3,7 +3,9 @@
 // maximum commutes with filtering, or the engine declares which comes first.
 #include <algorithm>
 
+#include "properties/filter_facts.hpp"
 #include "properties/law.hpp"
+#include "properties/set_case.hpp"
 #include "sim/units.hpp"
 
 namespace capsize {
@@ -46,8 +48,9 @@ bool cut_matters(const SizeFilter& filter, const SizeList& list, std::int64_t ma
   return kept_of(filter, clamped(list, maximum)) != clamped(once, maximum);
 }
 
-// The first clause that does not hold, in words; none where all hold.
-std::optional<std::string> fault_of(const CapturePath& path) {
+}  // namespace
+
+std::optional<std::string> impurity_of(const CapturePath& path) {
   const SizeFilter& filter = path.filter;
   SizeList list = path.candidates;
   const SizeList once = filter.apply(list).kept;
@@ -71,12 +74,14 @@ std::optional<std::string> fault_of(const CapturePath& path) {
   return std::nullopt;
 }
 
+namespace {
+
 Finding check_path(const Subject&, const CapturePath& path) {
   if (path.candidates.empty()) {
     return {.verdict = LawVerdict::undecided, .reason = "no size was asked for"};
   }
   Finding finding{.known = Known::exhausted};
-  const std::optional<std::string> fault = fault_of(path);
+  const std::optional<std::string> fault = impurity_of(path);
   if (!fault) return finding;
   finding.verdict = LawVerdict::violation;
   finding.symptom = Symptom::silent_eager;
@@ -84,6 +89,11 @@ Finding check_path(const Subject&, const CapturePath& path) {
   finding.blame = *fault;
   finding.rule = path.filter.rule;
   return finding;
+}
+
+SetFinding check_set(const SetCase& in) {
+  if (in.candidates.empty()) return {LawVerdict::undecided};
+  return in.is_pure ? SetFinding{} : broken_at(in, in.candidates);
 }
 
 }  // namespace
@@ -99,6 +109,7 @@ const Law law_filter_is_pure{
     .formula =
         "f(f(L)) = f(L); set f(pi L) = set f(L); f(L after f) = f(L); "
         "f(cut L) = cut f(L)",
-    .check_path = check_path};
+    .check_path = check_path,
+    .check_set = check_set};
 
 }  // namespace capsize

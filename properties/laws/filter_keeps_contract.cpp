@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "properties/law.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -39,6 +40,11 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   return finding;
 }
 
+SetFinding check_set(const SetCase& in) {
+  if (!in.has_contract) return {LawVerdict::not_applicable};
+  return broken_at(in, in.kept - in.contract);
+}
+
 }  // namespace
 
 extern const Law law_filter_keeps_contract;
@@ -48,6 +54,7 @@ const Law law_filter_keeps_contract{
     .subject = "filter",
     .statement = "What a filter keeps meets the condition that its own source states.",
     .formula = "for all b in K(p): contract | tokens(b)",
-    .check_path = check_path};
+    .check_path = check_path,
+    .check_set = check_set};
 
 }  // namespace capsize

@@ -2,7 +2,9 @@
 // before the list is used; a filter that leaves something does not refuse.
 #include <algorithm>
 
+#include "properties/filter_facts.hpp"
 #include "properties/law.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -18,8 +20,20 @@ std::optional<std::string> fault_on(const SizeFilter& filter, SizeList sizes) {
   return std::nullopt;
 }
 
-// The list of this launch, and lists of one size that a filter of this modulus cannot keep: the
-// least and the greatest below it.
+}  // namespace
+
+// Of the sizes that a filter of this modulus cannot keep: the least and the greatest below it.
+std::optional<NotRefused> not_refused_by(const SizeFilter& filter) {
+  for (const std::int64_t size : {std::int64_t{1}, filter.modulus - 1}) {
+    if (size < 1 || size >= filter.modulus) continue;
+    if (auto fault = fault_on(filter, {size})) return NotRefused{size, *std::move(fault)};
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// The list of this launch, and lists of one size.
 Finding check_path(const Subject&, const CapturePath& path) {
   Finding finding{.known = Known::exhausted};
   if (path.candidates.empty()) {
@@ -27,10 +41,11 @@ Finding check_path(const Subject&, const CapturePath& path) {
   }
   std::optional<std::string> fault = fault_on(path.filter, path.candidates);
   std::int64_t at = path.candidates.front();
-  for (const std::int64_t size : {std::int64_t{1}, path.filter.modulus - 1}) {
-    if (fault || size < 1 || size >= path.filter.modulus) continue;
-    fault = fault_on(path.filter, {size});
-    at = size;
+  if (!fault) {
+    if (auto other = not_refused_by(path.filter)) {
+      fault = std::move(other->fault);
+      at = other->size;
+    }
   }
   if (!fault) return finding;
   finding.verdict = LawVerdict::violation;
@@ -39,6 +54,15 @@ Finding check_path(const Subject&, const CapturePath& path) {
   finding.blame = *fault;
   finding.rule = path.filter.rule;
   return finding;
+}
+
+SetFinding check_set(const SetCase& in) {
+  if (in.candidates.empty()) return {LawVerdict::undecided};
+  const bool holds_rows = !in.kept.empty() && in.sizes[in.kept.first()] > 0;
+  const bool right = in.kept.empty() ? in.refused && in.says_why : !(in.refused && holds_rows);
+  if (!right) return broken_at(in, in.candidates);
+  if (in.not_refused == 0) return {};
+  return {LawVerdict::violation, in.not_refused};
 }
 
 }  // namespace
@@ -51,6 +75,7 @@ const Law law_filter_refuses_empty{
     .statement = "A filter that leaves nothing refuses the launch and says why.",
     .formula = "K = {} implies refused with a text; K != {} implies not refused",
     .check_path = check_path,
+    .check_set = check_set,
     .judges_empty_lists = true};
 
 }  // namespace capsize

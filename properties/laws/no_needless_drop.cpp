@@ -2,6 +2,7 @@
 // reported with its cost and leaves the verdict at pass, unless the caller asks to fail on it.
 #include "properties/coverage.hpp"
 #include "properties/law.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -43,6 +44,10 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   return finding;
 }
 
+SetFinding check_set(const SetCase& in) {
+  return in.fail_on_waste ? broken_at(in, wasted(in)) : SetFinding{};
+}
+
 }  // namespace
 
 extern const Law law_no_needless_drop;
@@ -52,6 +57,7 @@ const Law law_no_needless_drop{
     .subject = "capture plan",
     .statement = "No requested size is dropped that every collective could split.",
     .formula = "(R(p) \\ K(p)) and U = {}",
-    .check_path = check_path};
+    .check_path = check_path,
+    .check_set = check_set};
 
 }  // namespace capsize

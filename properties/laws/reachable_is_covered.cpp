@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "properties/plan_report.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -71,6 +72,12 @@ Finding check_path(const Subject&, const CapturePath& path) {
   return violation(path, *unfound,
                    "size " + std::to_string(*unfound) + " is captured and never found",
                    path.lookup_rule);
+}
+
+SetFinding check_set(const SetCase& in) {
+  const std::int64_t top = in.sizes[in.kept.last()];
+  if (in.named_most > top) return {LawVerdict::violation, top + 1};
+  return broken_at(in, in.kept - in.found);
 }
 
 // ---- plans ----------------------------------------------------------------------------------
@@ -165,6 +172,7 @@ const Law law_reachable_is_covered{
     .formula = "for all named m: pad(min(m, max T(p))) exists; for all b in B(p): pad(b) = b",
     .way_out = "add the named size to the list after every filter, in the unit of the list",
     .check_path = check_path,
-    .check_plan = check_plan};
+    .check_plan = check_plan,
+    .check_set = check_set};
 
 }  // namespace capsize

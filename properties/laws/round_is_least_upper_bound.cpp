@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "properties/law.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -51,6 +52,23 @@ Finding check_path(const Subject&, const CapturePath& path) {
   return {.known = Known::exhausted};
 }
 
+// One more than the greatest kept size below `position`: the least count that is not decided yet.
+std::int64_t after_next_smaller(const SetCase& in, std::size_t position) {
+  const Positions smaller = in.kept & Positions::first_of(position);
+  return smaller.empty() ? 1 : std::max<std::int64_t>(in.sizes[smaller.last()], 0) + 1;
+}
+
+SetFinding check_set(const SetCase& in) {
+  const Positions broken = in.kept - (in.found & in.lowest);
+  if (!broken.empty()) {
+    const std::size_t at = broken.first();
+    return {LawVerdict::violation,
+            in.lowest.contains(at) ? in.sizes[at] : after_next_smaller(in, at)};
+  }
+  if (in.nothing_above) return {};
+  return {LawVerdict::violation, after_next_smaller(in, in.sizes.size())};
+}
+
 }  // namespace
 
 extern const Law law_round_is_least_upper_bound;
@@ -62,6 +80,7 @@ const Law law_round_is_least_upper_bound{
         "A count runs at the least captured size that is enough, and at none above the "
         "largest.",
     .formula = "pad(n) = min{b in B(p) : b >= n}",
-    .check_path = check_path};
+    .check_path = check_path,
+    .check_set = check_set};
 
 }  // namespace capsize

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "properties/plan_report.hpp"
+#include "properties/set_case.hpp"
 
 namespace capsize {
 namespace {
@@ -63,6 +64,11 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
     }
   }
   return finding;
+}
+
+SetFinding check_set(const SetCase& in) {
+  if (!in.has_bounds) return {LawVerdict::not_applicable};
+  return broken_at(in, in.kept - in.within);
 }
 
 // ---- plans ----------------------------------------------------------------------------------
@@ -185,6 +191,7 @@ const Law law_within_capacity{
     .formula = "for all b in B(p): tokens(b) <= bound; 0 <= offset, offset + bytes <= size",
     .way_out = "size the buffer by the largest captured size, or capture no size above it",
     .check_path = check_path,
-    .check_plan = check_plan};
+    .check_plan = check_plan,
+    .check_set = check_set};
 
 }  // namespace capsize
