@@ -1,19 +1,18 @@
 #include "scenarios/suite.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <set>
 #include <utility>
 
 #include "scenarios/check/check.hpp"
 #include "scenarios/formats/model_config.hpp"
 #include "scenarios/formats/plan.hpp"
+#include "scenarios/formats/read_file.hpp"
 
 namespace capsize {
 namespace {
@@ -287,29 +286,6 @@ std::vector<Expectation> expectations_of(const Scenario& scenario) {
   return all;
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                             &std::fclose);
-  if (file == nullptr) {
-    return tl::unexpected(Error{path, std::strerror(errno), "name a file that can be read"});
-  }
-  std::string text;
-  char chunk[1 << 14];
-  std::size_t got = 0;
-  while (text.size() <= kScenarioBytes &&
-         (got = std::fread(chunk, 1, sizeof chunk, file.get())) > 0) {
-    text.append(chunk, got);
-  }
-  if (std::ferror(file.get()) != 0) {
-    return tl::unexpected(Error{path, "cannot be read", "name a scenario file or a folder"});
-  }
-  if (text.size() > kScenarioBytes) {
-    return tl::unexpected(Error{path, "more than " + std::to_string(kScenarioBytes) + " bytes",
-                                "a scenario is a few lines of JSON"});
-  }
-  return text;
-}
-
 // The *.json files under `folder`, or the file itself.
 Result<std::vector<std::string>> files_of(const std::string& path) {
   std::error_code error;
@@ -351,7 +327,7 @@ Result<void> stands_where_it_says(const Scenario& scenario, const std::string& f
 
 ScenarioReport run_file(const std::string& file, std::map<std::string, std::string>& ids) {
   ScenarioReport failed{.file = file};
-  auto text = read_file(file);
+  auto text = read_file(file, kScenarioBytes, "a scenario file or a folder");
   if (!text) {
     failed.error = std::move(text.error());
     return failed;
