@@ -52,6 +52,8 @@ class UsableSet {
   [[nodiscard]] std::vector<std::int64_t> usable_exceptions() const;    // usable, tail says no
   [[nodiscard]] std::vector<std::int64_t> unusable_exceptions() const;  // tail says yes, unusable
 
+  friend bool operator==(const UsableSet&, const UsableSet&) = default;
+
  private:
   void describe_tail();
   [[nodiscard]] bool tail_says(std::int64_t n) const;

@@ -41,9 +41,9 @@ class MemberJudge {
 
 // One member by either way; for tests and for whoever wants to know why.
 [[nodiscard]] MemberOutcome judge_member(MemberJudge& judge, std::uint64_t number);
-[[nodiscard]] Result<MemberOutcome> judge_member_plainly(const Universe& universe,
-                                                         const std::optional<Condition>& where,
-                                                         std::uint64_t number);
+[[nodiscard]] MemberOutcome judge_member_plainly(const Universe& universe,
+                                                 const std::optional<Condition>& where,
+                                                 std::uint64_t number);
 
 // The check that a member stands for: its command line, its rules, its model.
 [[nodiscard]] CheckRequest request_of(const Universe& universe, std::uint64_t number);

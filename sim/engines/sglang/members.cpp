@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <utility>
 
 #include "sim/content_hash.hpp"
 #include "sim/engines/sglang/engine.hpp"
-#include "sim/engines/sglang/flags/flags.hpp"
 #include "sim/engines/sglang/layout.hpp"
 
 namespace capsize::sglang {
@@ -78,26 +78,31 @@ class Numbered {
   std::unordered_multimap<std::uint64_t, std::uint32_t> by_hash_;
 };
 
-// Steps by all that they are made of. The topology of a step follows from its sizes.
+// Steps by all that they are made of. Paths differ by what their steps can split and by nothing
+// else of them, so that steps with equal usable sets are handed out as one: the first that had it.
+// The topology of a step follows from its sizes.
 class RememberedSteps final : public StepSource {
  public:
   std::shared_ptr<const Topology> topology(const Sizes&) override { return nullptr; }
 
   std::shared_ptr<const DerivedStep> step(std::string_view path, StepInput in) override {
     const std::uint64_t hash = hash_of(path, in).value();
+    walked_.push_back(hash);
     const auto [first, last] = steps_.equal_range(hash);
     for (auto each = first; each != last; ++each) {
       if (each->second.path == path && each->second.in == in) return each->second.step;
     }
     FreshSteps fresh;
-    auto step = fresh.step(path, in);
-    keys_.emplace(step.get(), hash);
+    auto step = representative(fresh.step(path, in));
     return steps_.emplace(hash, Entry{path, in, std::move(step)})->second.step;
   }
 
-  // The content hash of a step's input.
-  [[nodiscard]] std::uint64_t key_of(const std::shared_ptr<const DerivedStep>& step) const {
-    return keys_.at(step.get());
+  // The content hashes of the steps asked for since the last call.
+  [[nodiscard]] std::vector<std::uint64_t> take_walked() { return std::exchange(walked_, {}); }
+
+  // The content hash of the usable set of a step that was handed out.
+  [[nodiscard]] std::uint64_t usable_key(const std::shared_ptr<const DerivedStep>& step) const {
+    return usable_keys_.at(step.get());
   }
 
  private:
@@ -106,14 +111,47 @@ class RememberedSteps final : public StepSource {
     StepInput in;
     std::shared_ptr<const DerivedStep> step;
   };
+
+  static std::uint64_t hash_of_set(const UsableSet& usable) {
+    ContentHash hash;
+    hash.add(usable.threshold())
+        .add(usable.period())
+        .add(static_cast<std::int64_t>(usable.known()));
+    for (std::int64_t n = 1; n < usable.threshold() + usable.period(); ++n) {
+      hash.add(usable.contains(n));
+    }
+    return hash.value();
+  }
+
+  std::shared_ptr<const DerivedStep> representative(std::shared_ptr<const DerivedStep> step) {
+    const UsableSet& usable = step->requirement.usable;
+    const std::uint64_t hash = hash_of_set(usable);
+    const auto [first, last] = by_set_.equal_range(hash);
+    for (auto each = first; each != last; ++each) {
+      // Past the window of a set that is not proved the step itself is asked.
+      const bool decides = usable.known() == Known::proved;
+      if (decides && each->second->requirement.usable == usable) return each->second;
+    }
+    usable_keys_.emplace(step.get(), hash);
+    return by_set_.emplace(hash, std::move(step))->second;
+  }
+
   std::unordered_multimap<std::uint64_t, Entry> steps_;
-  std::unordered_map<const DerivedStep*, std::uint64_t> keys_;
+  std::unordered_multimap<std::uint64_t, std::shared_ptr<const DerivedStep>> by_set_;
+  std::unordered_map<const DerivedStep*, std::uint64_t> usable_keys_;
+  std::vector<std::uint64_t> walked_;
 };
 
 // ---- the planner ------------------------------------------------------------------------------
 
 class SglangMembers final : public MemberPlanner {
  public:
+  [[nodiscard]] std::span<const std::string_view> path_names() const override { return kPathNames; }
+
+  [[nodiscard]] std::span<const std::size_t> capture_order() const override {
+    return kCaptureOrder;
+  }
+
   [[nodiscard]] bool shapes_lists_only(std::string_view option) const override {
     return std::ranges::find(kListOptions, option.substr(0, option.find('='))) !=
            kListOptions.end();
@@ -129,6 +167,7 @@ class SglangMembers final : public MemberPlanner {
     out.refusal = std::move(layout.refusal);
     out.undecided = layout.undecided;
     if (out.refusal || out.undecided) return out;
+    out.steps = steps_.take_walked();
     const std::uint64_t prefill = hash_of(layout.prefill).value();
     const std::uint64_t decode = hash_of(layout.decode).value();
     out.paths = {prefills_.number_of(std::move(layout.prefill), prefill),
@@ -136,23 +175,22 @@ class SglangMembers final : public MemberPlanner {
     return out;
   }
 
-  [[nodiscard]] tl::expected<std::vector<std::uint32_t>, Refusal> lists(
-      std::span<const Word> words, std::string_view rules) override {
+  [[nodiscard]] Result<MemberLists> lists(std::span<const Word> words,
+                                          std::string_view rules) override {
     // The parser asks for a model; which one does not matter to lists.
     std::vector<Word> line = {Word{.text = "--model-path"}, Word{.text = "any"}};
     line.insert(line.end(), words.begin(), words.end());
-    const std::string_view release = flag_release(version_of(rules).value_or(Version::pr_23906));
-    auto flags = parse(line, release, EntryKind::server, nullptr);
-    if (!flags) return tl::unexpected(std::move(flags.error()));
-    const auto args = read_args(*flags);
-    if (!args) {
-      const Error& error = args.error();
-      return tl::unexpected(Refusal{RefusalStage::arguments, error.where, error.text, error.hint});
-    }
-    const std::array numbers = {
-        prefill_lists_.number_of(sglang::prefill_lists(*args), words.size()),
-        decode_lists_.number_of(sglang::decode_lists(*args), words.size())};
-    return std::vector<std::uint32_t>(numbers.begin(), numbers.end());
+    auto launch = read_launch({.words = line, .rules = rules, .find_model = [](std::string_view) {
+                                 return ModelChoice{&stand_ins()[0], true};
+                               }});
+    if (!launch) return tl::unexpected(std::move(launch.error()));
+    MemberLists out;
+    out.refusal = std::move(launch->refusal);
+    if (out.refusal) return out;
+    const ServerArgs& args = launch->input.args;
+    out.paths = {prefill_lists_.number_of(sglang::prefill_lists(args), words.size()),
+                 decode_lists_.number_of(sglang::decode_lists(args), words.size())};
+    return out;
   }
 
   [[nodiscard]] PlannedPath path(std::size_t path, std::uint32_t layout,
@@ -160,15 +198,11 @@ class SglangMembers final : public MemberPlanner {
     return path == kPrefill ? prefill(layout, lists) : decode(layout, lists);
   }
 
-  [[nodiscard]] std::span<const std::size_t> capture_order() const override {
-    return kCaptureOrder;
-  }
-
  private:
   PlannedPath prefill(std::uint32_t layout, std::uint32_t lists) {
     const PrefillInputs& in = prefills_[layout];
     PlannedPath out{.path = prefill_path(in, prefill_lists_[lists]), .eager = eager_prefill(in)};
-    out.layout_key = steps_.key_of(in.step);
+    out.usable_key = steps_.usable_key(in.step);
     ContentHash filter = hash_of(out.path.filter);
     filter.add(in.attn_tp).add(in.attn_cp).add(in.gathered);
     out.filter_key = filter.value();
@@ -180,7 +214,7 @@ class SglangMembers final : public MemberPlanner {
     const DecodeInputs& in = decodes_[layout];
     PlannedPath out{.path = decode_path(in, decode_lists_[lists])};
     out.eager = eager_decode(in, decode_lists_[lists]);
-    out.layout_key = steps_.key_of(in.step);
+    out.usable_key = steps_.usable_key(in.step);
     ContentHash filter = hash_of(out.path.filter);
     filter.add(in.attn_tp).add(in.attn_cp).add(in.gathered);
     filter.add(in.two_batch_overlap).add(in.width.value).add(out.path.largest_presented);

@@ -180,7 +180,7 @@ bool has_prefill_sizes(const PrefillInputs& in, const PrefillLists& lists) {
 }
 
 CapturePath prefill_path(const PrefillInputs& in, const PrefillLists& lists) {
-  CapturePath path{.name = "prefill", .unit = Unit::tokens};
+  CapturePath path{.name = kPathNames[kPrefill], .unit = Unit::tokens};
   path.backend = in.breakable ? "breakable" : "piecewise";
   path.candidates = prefill_candidates(in, lists);
   path.disabled_by = in.off;
@@ -202,7 +202,7 @@ CapturePath prefill_path(const PrefillInputs& in, const PrefillLists& lists) {
 }
 
 CapturePath decode_path(const DecodeInputs& in, const DecodeLists& lists) {
-  CapturePath path{.name = "decode", .unit = Unit::requests, .width = in.width};
+  CapturePath path{.name = kPathNames[kDecode], .unit = Unit::requests, .width = in.width};
   path.backend = "full";
   path.disabled_by = in.off;
   path.enabled = path.disabled_by.empty();

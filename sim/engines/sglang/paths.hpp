@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "sim/capture.hpp"
 #include "sim/engines/sglang/capture.hpp"
@@ -92,6 +93,7 @@ struct DecodeInputs {
 // The paths' places in a plan, and the order in which their graphs are captured.
 inline constexpr std::size_t kPrefill = 0;
 inline constexpr std::size_t kDecode = 1;
+inline constexpr std::array<std::string_view, 2> kPathNames = {"prefill", "decode"};
 inline constexpr std::array<std::size_t, 2> kCaptureOrder = {kDecode, kPrefill};
 
 [[nodiscard]] CapturePath prefill_path(const PrefillInputs& in, const PrefillLists& lists);

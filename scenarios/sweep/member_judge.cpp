@@ -1,0 +1,782 @@
+// Two ways to the same states. The fast one splits a universe's axes in two: those behind the last
+// axis that changes more than lists of sizes form a block, and a block shares its layout. What a
+// path reads of a layout and of its lists has a number each (member_planner.hpp); what the laws say
+// of a path is found once for each pair of numbers.
+#include "scenarios/sweep/member_judge.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "properties/coverage.hpp"
+#include "properties/set_case.hpp"
+#include "sim/content_hash.hpp"
+#include "sim/engines/member_planner.hpp"
+
+namespace capsize {
+namespace {
+
+// ---- what is said of one path, and what becomes of a member ------------------------------------
+
+// The verdicts of one path (captured or eager), with what the digest is made of.
+struct PathRecord {
+  PathVerdicts verdicts;
+  std::array<std::int64_t, kSweepLaws> witness{};  // the size or count, where a law is broken
+  bool graphs = false;
+  std::uint64_t lost = 0;
+  std::uint64_t waste = 0;
+  std::uint64_t padded = 0;
+
+  void set(std::size_t law, LawVerdict verdict, std::int64_t at) {
+    verdicts.set(law, verdict);
+    witness[law] = verdict == LawVerdict::violation ? at : 0;
+  }
+
+  // `slot` is the path's place in MemberState::paths.
+  [[nodiscard]] std::uint64_t hash(std::size_t slot) const {
+    ContentHash hash;
+    hash.add(slot).add(verdicts.bits()).add(graphs).add(lost).add(waste).add(padded);
+    for (std::size_t law = 0; law < sweep_laws().size(); ++law) {
+      if (witness[law] != 0) hash.add(law).add(witness[law]);
+    }
+    return hash.value();
+  }
+};
+
+constexpr std::size_t kCapturePaths = kSweepPaths / 2;
+
+// Captured paths come first, the eager one beside each behind all of them.
+constexpr std::size_t eager_slot(std::size_t path) { return kCapturePaths + path; }
+
+std::uint64_t member_digest(std::uint64_t number, std::uint64_t what) {
+  return spread(spread(number + 1) ^ what);
+}
+
+std::uint64_t hash_of_removal(std::string_view precondition) {
+  return ContentHash().add("removed").add(precondition).value();
+}
+
+// "text with N for its numbers": one precondition, whatever sizes it was met at.
+std::string with_numbers_left_out(std::string_view text) {
+  std::string out;
+  bool in_number = false;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    if (digit && !in_number) out += 'N';
+    if (!digit) out += c;
+    in_number = digit;
+  }
+  return out;
+}
+
+// How a refusal is told as a precondition: where it stands, and what the engine says.
+std::string text_of(const Refusal& refusal) {
+  std::string text(name_of(refusal.stage));
+  text.append(": ").append(refusal.rule).append(": ");
+  if (!refusal.text) return text + "dies without a message";
+  return text + with_numbers_left_out(*refusal.text);
+}
+
+std::string text_of(const Constraint& constraint) { return "constraint: " + constraint.why; }
+
+// ---- the laws on one path -----------------------------------------------------------------------
+
+std::int64_t size_of(const Witness& witness) { return witness.requests.value_or(witness.tokens); }
+
+void add_finding(PathRecord& record, std::size_t law, const Finding& finding) {
+  record.set(law, finding.verdict, finding.witness ? size_of(*finding.witness) : 0);
+}
+
+void add_lost(PathRecord& record, std::span<const LostSize> lost) {
+  for (const LostSize& size : lost) {
+    ++record.lost;
+    record.waste += size.usable ? 1 : 0;
+    record.padded += static_cast<std::uint64_t>(size.padded_tokens);
+  }
+}
+
+// By the laws themselves: for paths that have no form as sets.
+PathRecord judged_by_laws(CapturePath path) {
+  PathRecord record{.graphs = path.enabled};
+  std::vector<std::vector<LostSize>> lost(1);
+  if (path.enabled && path.undecided.empty()) lost[0] = lost_sizes(path);
+  add_lost(record, lost[0]);
+  CapturePlan plan;
+  plan.paths.push_back(std::move(path));
+  const StartUp start_up;
+  const Subject subject{plan, start_up, false, lost};
+  const auto laws = sweep_laws();
+  for (std::size_t law = 0; law < laws.size(); ++law) {
+    if (laws[law]->check_path == nullptr) continue;
+    auto none = not_judged(*laws[law], plan.paths[0]);
+    add_finding(record, law,
+                none ? *std::move(none) : laws[law]->check_path(subject, plan.paths[0]));
+  }
+  return record;
+}
+
+PathRecord judged(const EagerPath& path) {
+  PathRecord record;
+  const CapturePlan plan;
+  const StartUp start_up;
+  const auto laws = sweep_laws();
+  for (std::size_t law = 0; law < laws.size(); ++law) {
+    if (laws[law]->check_eager == nullptr) continue;
+    add_finding(record, law, laws[law]->check_eager({plan, start_up}, path));
+  }
+  return record;
+}
+
+std::uint64_t triple_of(const PlannedPath& planned) {
+  ContentHash hash;
+  hash.add(planned.path.name).add(planned.filter_key).add(planned.usable_key);
+  for (const std::int64_t size : planned.path.candidates) hash.add(size);
+  return hash.value();
+}
+
+// What is remembered of a path with one set of lists.
+struct PathOutcome {
+  std::optional<std::string> refusal;
+  PathRecord capture;
+  PathRecord eager;
+  std::uint64_t hash = 0;  // of both records
+  std::uint64_t triple = 0;
+};
+
+PathOutcome outcome_of(std::size_t path, PlannedPath planned) {
+  PathOutcome out;
+  if (planned.refusal) {
+    out.refusal = text_of(*planned.refusal);
+    return out;
+  }
+  out.triple = triple_of(planned);
+  if (planned.eager) out.eager = judged(*planned.eager);
+  out.capture = judged_by_laws(std::move(planned.path));
+  out.hash = out.capture.hash(path) + out.eager.hash(eager_slot(path));
+  return out;
+}
+
+// ---- command lines ------------------------------------------------------------------------------
+
+LaunchCommand command_of(const Universe& universe, std::span<const std::int32_t> choices) {
+  LaunchCommand command;
+  for (std::string& word : universe.words_of(choices)) {
+    command.args.push_back(Word{.text = std::move(word)});
+  }
+  return command;
+}
+
+std::string rules_of(const Universe& universe, std::span<const std::int32_t> choices) {
+  const auto axis = universe.axis("rules");
+  if (!axis) return std::string(find_engine(universe.engine)->newest);
+  return universe.axes[*axis].values[static_cast<std::size_t>(choices[*axis])].name;
+}
+
+const UniverseModel* model_of(const Universe& universe, std::string_view name) {
+  const auto found = std::ranges::find(universe.models, name, &UniverseModel::name);
+  return found == universe.models.end() ? nullptr : &*found;
+}
+
+// ---- the fast way -------------------------------------------------------------------------------
+
+// The lists of a block: for each of its members (by its place in the block) what the paths read.
+struct BlockLists {
+  struct Path {
+    std::vector<std::uint32_t> lists;     // the distinct ones, as the planner numbers them
+    std::vector<std::uint32_t> of_place;  // index into `lists`
+  };
+  std::array<Path, kCapturePaths> paths;
+  std::vector<std::string>
+      removed;           // by place: why the words are refused; empty where they are not
+  bool removes = false;  // some are
+};
+
+// Everything that is said of one path of one layout, for each of the distinct lists of a block.
+struct PathRow {
+  std::vector<PathOutcome> outcomes;
+  std::vector<std::uint64_t> hashes;  // of the outcomes
+  std::vector<std::uint16_t> kinds;   // equal where verdicts, graphs and refusal are equal
+  std::vector<std::uint64_t> met_in;  // the run in which the triple was last told
+  std::uint16_t kind_count = 0;
+  bool removes = false;  // some list is refused
+};
+
+// Members of a block that end in one state.
+struct Group {
+  MemberState state;
+  const std::string* removed_by = nullptr;
+  std::uint64_t members = 0;
+  std::uint64_t first = 0;  // place in the block
+};
+
+// What whole blocks of one layout add to a tally, but for the digest.
+struct BlockSummary {
+  std::vector<Group> groups;
+  SweepSums sums;
+  std::array<std::vector<std::uint32_t>, kCapturePaths> met;  // lists of judged members
+};
+
+class FastJudge final : public MemberJudge {
+ public:
+  FastJudge(const Universe& universe, const Engine& engine, std::optional<Condition> where)
+      : universe_(universe),
+        where_(std::move(where)),
+        rules_axis_(universe.axis("rules")),
+        planner_(engine.member_planner()),
+        choices_(universe.axes.size()) {
+    launch_.rules = engine.newest;
+    launch_.gpu = gpu_of("H100").value();
+    launch_.find_model = [this](std::string_view name) {
+      const UniverseModel* model = model_of(universe_, name);
+      return ModelChoice{model != nullptr ? &model->shape : find_model(name), false};
+    };
+    split_axes();
+  }
+
+  void run(std::uint64_t first, std::uint64_t last, Tally& tally) override {
+    ++run_;
+    tally.paths.clear();
+    for (const std::string_view name : planner_->path_names()) tally.paths.emplace_back(name);
+    for (const std::string_view name : planner_->path_names()) {
+      tally.paths.push_back("eager_" + std::string(name));
+    }
+    while (first < last) {
+      const std::uint64_t block = first - first % block_members_;
+      const std::uint64_t end = std::min(last, block + block_members_);
+      run_block(block, first - block, end - block, tally);
+      first = end;
+    }
+  }
+
+ private:
+  [[nodiscard]] bool changes_lists_only(const Axis& axis) const {
+    if (axis.name == "rules" || axis.name == "model") return false;
+    return std::ranges::all_of(axis.values, [&](const AxisValue& value) {
+      return words_of_lists(value.words).size() == value.words.size();
+    });
+  }
+
+  // The options that shape lists, with their values; `others` gets the rest.
+  std::vector<std::string> words_of_lists(std::span<const std::string> words,
+                                          std::vector<std::string>* others = nullptr) const {
+    std::vector<std::string> out;
+    bool lists = false;
+    for (const std::string& word : words) {
+      if (word.starts_with("--")) lists = planner_->shapes_lists_only(word);
+      if (lists) out.push_back(word);
+      if (!lists && others != nullptr) others->push_back(word);
+    }
+    return out;
+  }
+
+  void split_axes() {
+    block_axis_ = universe_.axes.size();
+    while (block_axis_ > 0 && changes_lists_only(universe_.axes[block_axis_ - 1])) {
+      block_members_ *= universe_.axes[--block_axis_].values.size();
+    }
+    // A block is held in memory; more lists than this are walked as layouts.
+    constexpr std::uint64_t kMostMembers = 1 << 16;
+    while (block_members_ > kMostMembers) {
+      block_members_ /= universe_.axes[block_axis_++].values.size();
+    }
+    const auto of_block = [this](const Condition& condition) {
+      return !condition.axes().empty() && condition.axes().back() >= block_axis_;
+    };
+    by_place_ = where_ && of_block(*where_);
+    for (const Constraint& constraint : universe_.constraints) {
+      by_place_ |= of_block(constraint.condition);
+    }
+  }
+
+  // Why a member is in no state of the engine: left out, or removed by a constraint.
+  struct Outside {
+    bool left_out = false;
+    const Constraint* constraint = nullptr;
+  };
+  [[nodiscard]] Outside outside(std::span<const std::int32_t> choices) const {
+    if (where_ && !where_->holds(choices)) return {.left_out = true};
+    for (const Constraint& constraint : universe_.constraints) {
+      if (!constraint.condition.holds(choices)) return {.constraint = &constraint};
+    }
+    return {};
+  }
+
+  // Members [first, last) of the block that begins at number `block`.
+  void run_block(std::uint64_t block, std::uint64_t first, std::uint64_t last, Tally& tally) {
+    universe_.unrank(block, choices_);
+    rules_ = rules_axis_ ? static_cast<std::uint16_t>(choices_[*rules_axis_]) : std::uint16_t{0};
+    if (!by_place_) {
+      const Outside out = outside(choices_);
+      if (out.left_out) {
+        tally.left_out += last - first;
+        return;
+      }
+      if (out.constraint != nullptr) {
+        return remove(text_of(*out.constraint), block, first, last, tally);
+      }
+    }
+    const std::string name = rules_of(universe_, choices_);
+    launch_.rules = name;
+    const BlockLists& lists = lists_of_block();
+    const auto layout = layout_of_block();
+    if (!layout) {
+      const Error& error = layout.error();
+      return remove("cannot be read: " + error.where + ": " + with_numbers_left_out(error.text),
+                    block, first, last, tally);
+    }
+    std::array<PathRow*, kCapturePaths> rows{};
+    std::string removed;
+    if (layout->refusal) removed = text_of(*layout->refusal);
+    for (std::size_t path = 0; path < layout->paths.size(); ++path) {
+      rows.at(path) = &row_of(path, layout->paths[path], lists.paths.at(path));
+    }
+    const bool whole = first == 0 && last == block_members_ && !by_place_;
+    if (!removed.empty() && whole && !lists.removes) {
+      return remove(removed, block, first, last, tally);
+    }
+    if (!removed.empty() || !whole || lists.removes || layout->undecided) {
+      return run_places(*layout, lists, rows, removed, block, first, last, tally);
+    }
+    add_whole(*layout, lists, rows, block, tally);
+  }
+
+  void remove(const std::string& why, std::uint64_t block, std::uint64_t first, std::uint64_t last,
+              Tally& tally) {
+    MemberState state{.rules = rules_, .removed = tally.precondition(why)};
+    tally.count(state, last - first, block + first);
+    const std::uint64_t hash = hash_of_removal(why);
+    for (std::uint64_t place = first; place < last; ++place) {
+      tally.sums.digest += member_digest(block + place, hash);
+    }
+  }
+
+  // ---- one place after the other: parts of blocks, and conditions that read lists ------------
+
+  void run_places(const MemberLayout& layout, const BlockLists& lists,
+                  const std::array<PathRow*, kCapturePaths>& rows, const std::string& removed,
+                  std::uint64_t block, std::uint64_t first, std::uint64_t last, Tally& tally) {
+    for (std::uint64_t place = first; place < last; ++place) {
+      if (by_place_) {
+        universe_.unrank(block + place, choices_);
+        const Outside out = outside(choices_);
+        if (out.left_out) {
+          ++tally.left_out;
+          continue;
+        }
+        if (out.constraint != nullptr) {
+          remove(text_of(*out.constraint), block, place, place + 1, tally);
+          continue;
+        }
+      }
+      const std::string* why = removal(lists, rows, place);
+      if (lists.removed[place].empty() && !removed.empty()) why = &removed;
+      if (why != nullptr) {
+        remove(*why, block, place, place + 1, tally);
+        continue;
+      }
+      add_place(layout, lists, rows, block, place, tally);
+    }
+  }
+
+  // Why the engine refuses the member at `place`; none where it does not.
+  [[nodiscard]] const std::string* removal(const BlockLists& lists,
+                                           const std::array<PathRow*, kCapturePaths>& rows,
+                                           std::uint64_t place) const {
+    if (!lists.removed[place].empty()) return &lists.removed[place];
+    for (const std::size_t path : planner_->capture_order()) {
+      if (rows.at(path) == nullptr) continue;
+      const PathOutcome& outcome = rows.at(path)->outcomes[lists.paths.at(path).of_place[place]];
+      if (outcome.refusal) return &*outcome.refusal;
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] MemberState state_of(const BlockLists& lists,
+                                     const std::array<PathRow*, kCapturePaths>& rows,
+                                     std::uint64_t place) const {
+    MemberState state{.rules = rules_};
+    for (std::size_t path = 0; path < kCapturePaths; ++path) {
+      if (rows.at(path) == nullptr) continue;
+      const PathOutcome& outcome = rows.at(path)->outcomes[lists.paths.at(path).of_place[place]];
+      state.paths.at(path) = outcome.capture.verdicts;
+      state.paths.at(eager_slot(path)) = outcome.eager.verdicts;
+      state.graphs |= outcome.capture.graphs ? 1U << path : 0U;
+    }
+    return state;
+  }
+
+  void add_place(const MemberLayout& layout, const BlockLists& lists,
+                 const std::array<PathRow*, kCapturePaths>& rows, std::uint64_t block,
+                 std::uint64_t place, Tally& tally) {
+    tally.count(state_of(lists, rows, place), 1, block + place);
+    tally.layouts.insert(layout.steps.begin(), layout.steps.end());
+    std::uint64_t hash = 0;
+    for (std::size_t path = 0; path < kCapturePaths; ++path) {
+      if (rows.at(path) == nullptr) continue;
+      const std::uint32_t list = lists.paths.at(path).of_place[place];
+      add_costs(rows.at(path)->outcomes[list].capture, tally.sums);
+      hash += rows.at(path)->hashes[list];
+      meet(*rows.at(path), list, tally);
+    }
+    tally.sums.digest += member_digest(block + place, hash);
+  }
+
+  static void add_costs(const PathRecord& record, SweepSums& sums) {
+    sums.lost += record.lost;
+    sums.waste += record.waste;
+    sums.padded += record.padded;
+  }
+
+  void meet(PathRow& row, std::uint32_t list, Tally& tally) const {
+    if (std::exchange(row.met_in[list], run_) == run_) return;
+    tally.triples.insert(row.outcomes[list].triple);
+  }
+
+  // ---- whole blocks ----------------------------------------------------------------------------
+
+  void add_whole(const MemberLayout& layout, const BlockLists& lists,
+                 const std::array<PathRow*, kCapturePaths>& rows, std::uint64_t block,
+                 Tally& tally) {
+    const BlockSummary& summary = summary_of(lists, rows);
+    bool judged = false;
+    for (const Group& group : summary.groups) {
+      MemberState state = group.state;
+      if (group.removed_by != nullptr) state.removed = tally.precondition(*group.removed_by);
+      judged |= group.removed_by == nullptr;
+      tally.count(state, group.members, block + group.first);
+    }
+    tally.sums.lost += summary.sums.lost;
+    tally.sums.waste += summary.sums.waste;
+    tally.sums.padded += summary.sums.padded;
+    if (judged) tally.layouts.insert(layout.steps.begin(), layout.steps.end());
+    for (std::size_t path = 0; path < kCapturePaths; ++path) {
+      for (const std::uint32_t list : summary.met.at(path)) meet(*rows.at(path), list, tally);
+    }
+    tally.sums.digest += digest_of_block(lists, rows, block);
+  }
+
+  // The one thing that is done for each member by itself.
+  std::uint64_t digest_of_block(const BlockLists& lists,
+                                const std::array<PathRow*, kCapturePaths>& rows,
+                                std::uint64_t block) const {
+    const PathRow& a = *rows[0];
+    const PathRow& b = *rows[1];
+    const std::uint32_t* of_a = lists.paths[0].of_place.data();
+    const std::uint32_t* of_b = lists.paths[1].of_place.data();
+    std::uint64_t digest = 0;
+    if (!a.removes && !b.removes) {
+      for (std::uint64_t place = 0; place < block_members_; ++place) {
+        digest += member_digest(block + place, a.hashes[of_a[place]] + b.hashes[of_b[place]]);
+      }
+      return digest;
+    }
+    for (std::uint64_t place = 0; place < block_members_; ++place) {
+      const std::string* why = removal(lists, rows, place);
+      const std::uint64_t hash =
+          why != nullptr ? hash_of_removal(*why) : a.hashes[of_a[place]] + b.hashes[of_b[place]];
+      digest += member_digest(block + place, hash);
+    }
+    return digest;
+  }
+
+  const BlockSummary& summary_of(const BlockLists& lists,
+                                 const std::array<PathRow*, kCapturePaths>& rows) {
+    const SummaryKey key{&lists, rows, rules_};
+    const auto [found, added] = summaries_.try_emplace(key);
+    if (added) found->second = summarise(lists, rows);
+    return found->second;
+  }
+
+  BlockSummary summarise(const BlockLists& lists,
+                         const std::array<PathRow*, kCapturePaths>& rows) const {
+    // Groups by the kinds of both rows: there are few kinds.
+    const std::size_t width = rows[1]->kind_count;
+    std::vector<std::int32_t> group_of(rows[0]->kind_count * width, -1);
+    std::array<std::vector<bool>, kCapturePaths> met;
+    for (std::size_t path = 0; path < kCapturePaths; ++path) {
+      met.at(path).resize(rows.at(path)->outcomes.size());
+    }
+    BlockSummary out;
+    for (std::uint64_t place = 0; place < block_members_; ++place) {
+      const std::uint32_t a = lists.paths[0].of_place[place];
+      const std::uint32_t b = lists.paths[1].of_place[place];
+      std::int32_t& group = group_of[rows[0]->kinds[a] * width + rows[1]->kinds[b]];
+      if (group < 0) {
+        group = static_cast<std::int32_t>(out.groups.size());
+        Group fresh{.removed_by = removal(lists, rows, place), .first = place};
+        fresh.state = fresh.removed_by == nullptr ? state_of(lists, rows, place)
+                                                  : MemberState{.rules = rules_};
+        out.groups.push_back(std::move(fresh));
+      }
+      Group& counted = out.groups[static_cast<std::size_t>(group)];
+      ++counted.members;
+      if (counted.removed_by != nullptr) continue;
+      met[0][a] = met[1][b] = true;
+      add_costs(rows[0]->outcomes[a].capture, out.sums);
+      add_costs(rows[1]->outcomes[b].capture, out.sums);
+    }
+    for (std::size_t path = 0; path < kCapturePaths; ++path) {
+      for (std::uint32_t list = 0; list < met.at(path).size(); ++list) {
+        if (met.at(path)[list]) out.met.at(path).push_back(list);
+      }
+    }
+    return out;
+  }
+
+  // ---- what is remembered
+  // ------------------------------------------------------------------------
+
+  Result<MemberLayout> layout_of_block() {
+    std::vector<std::string> words;
+    (void)words_of_lists(universe_.launch, &words);
+    for (std::size_t axis = 0; axis < block_axis_; ++axis) {
+      (void)words_of_lists(value_of(axis).words, &words);
+    }
+    layout_words_.clear();
+    for (std::string& word : words) layout_words_.push_back(Word{.text = std::move(word)});
+    launch_.words = layout_words_;
+    return planner_->layout(launch_);
+  }
+
+  [[nodiscard]] const AxisValue& value_of(std::size_t axis) const {
+    return universe_.axes[axis].values[static_cast<std::size_t>(choices_[axis])];
+  }
+
+  // The lists of this block's members; found once for all blocks that share the words before it.
+  const BlockLists& lists_of_block() {
+    std::vector<std::string> shared = words_of_lists(universe_.launch);
+    for (std::size_t axis = 0; axis < block_axis_; ++axis) {
+      for (std::string& word : words_of_lists(value_of(axis).words)) {
+        shared.push_back(std::move(word));
+      }
+    }
+    std::string key(launch_.rules);
+    for (const std::string& word : shared) key.append("\n").append(word);
+    const auto [found, added] = lists_.try_emplace(key);
+    if (added) found->second = read_lists(shared);
+    return found->second;
+  }
+
+  BlockLists read_lists(const std::vector<std::string>& shared) {
+    BlockLists out;
+    std::array<std::unordered_map<std::uint32_t, std::uint32_t>, kCapturePaths> known;
+    std::vector<std::int32_t> choices = choices_;
+    for (std::uint64_t place = 0; place < block_members_; ++place) {
+      std::vector<Word> words;
+      for (const std::string& word : shared) words.push_back(Word{.text = word});
+      std::uint64_t left = place;
+      for (std::size_t axis = universe_.axes.size(); axis-- > block_axis_;) {
+        const std::size_t values = universe_.axes[axis].values.size();
+        choices[axis] = static_cast<std::int32_t>(left % values);
+        left /= values;
+      }
+      for (std::size_t axis = block_axis_; axis < universe_.axes.size(); ++axis) {
+        const auto at = static_cast<std::size_t>(choices[axis]);
+        for (const std::string& word : universe_.axes[axis].values[at].words) {
+          words.push_back(Word{.text = word});
+        }
+      }
+      add_lists(planner_->lists(words, launch_.rules), known, out);
+    }
+    return out;
+  }
+
+  static void add_lists(
+      Result<MemberLists> lists,
+      std::array<std::unordered_map<std::uint32_t, std::uint32_t>, kCapturePaths>& known,
+      BlockLists& out) {
+    std::string removed;
+    if (!lists) {
+      const Error& error = lists.error();
+      removed = "cannot be read: " + error.where + ": " + with_numbers_left_out(error.text);
+    } else if (lists->refusal) {
+      removed = text_of(*lists->refusal);
+    }
+    out.removes |= !removed.empty();
+    const bool read = removed.empty();
+    out.removed.push_back(std::move(removed));
+    for (std::size_t path = 0; path < kCapturePaths; ++path) {
+      BlockLists::Path& of_path = out.paths.at(path);
+      if (!read) {
+        of_path.of_place.push_back(0);
+        continue;
+      }
+      const std::uint32_t number = lists->paths[path];
+      const auto next = static_cast<std::uint32_t>(of_path.lists.size());
+      const auto [found, added] = known.at(path).try_emplace(number, next);
+      if (added) of_path.lists.push_back(number);
+      of_path.of_place.push_back(found->second);
+    }
+  }
+
+  PathRow& row_of(std::size_t path, std::uint32_t layout, const BlockLists::Path& lists) {
+    const auto [found, added] = rows_.try_emplace(RowKey{&lists, layout});
+    if (!added) return found->second;
+    PathRow& row = found->second;
+    std::map<std::tuple<std::uint32_t, std::uint32_t, bool, std::string>, std::uint16_t> kinds;
+    for (const std::uint32_t list : lists.lists) {
+      PathOutcome outcome = outcome_of(path, planner_->path(path, layout, list));
+      const auto kind = std::tuple(outcome.capture.verdicts.bits(), outcome.eager.verdicts.bits(),
+                                   outcome.capture.graphs, outcome.refusal.value_or(""));
+      const auto next = static_cast<std::uint16_t>(kinds.size());
+      row.kinds.push_back(kinds.try_emplace(kind, next).first->second);
+      row.removes |= outcome.refusal.has_value();
+      row.hashes.push_back(outcome.hash);
+      row.outcomes.push_back(std::move(outcome));
+    }
+    row.kind_count = static_cast<std::uint16_t>(kinds.size());
+    row.met_in.resize(row.outcomes.size());
+    return row;
+  }
+
+  using RowKey = std::pair<const BlockLists::Path*, std::uint32_t>;
+  using SummaryKey =
+      std::tuple<const BlockLists*, std::array<PathRow*, kCapturePaths>, std::uint16_t>;
+
+  const Universe& universe_;
+  std::optional<Condition> where_;
+  std::optional<std::size_t> rules_axis_;
+  std::unique_ptr<MemberPlanner> planner_;
+  LaunchRequest launch_;
+  std::vector<Word> layout_words_;
+  std::vector<std::int32_t> choices_;
+  std::uint16_t rules_ = 0;
+  std::size_t block_axis_ = 0;  // the first axis of a block
+  std::uint64_t block_members_ = 1;
+  bool by_place_ = false;  // a condition reads an axis of the block
+  std::uint64_t run_ = 0;
+  // Nodes of a map stay where they are: rows and lists are known by their address.
+  std::map<std::string, BlockLists> lists_;
+  std::map<RowKey, PathRow> rows_;
+  std::map<SummaryKey, BlockSummary> summaries_;
+};
+
+// ---- the plain way ------------------------------------------------------------------------------
+
+std::optional<std::size_t> law_index(std::string_view name) {
+  const auto laws = sweep_laws();
+  const auto found = std::ranges::find(laws, name, [](const Law* law) { return law->name; });
+  if (found == laws.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - laws.begin());
+}
+
+// The place of a path by its name: captured paths in the order of the plan, eager ones behind.
+std::size_t slot_of(const CapturePlan& plan, std::string_view path) {
+  for (std::size_t i = 0; i < plan.paths.size(); ++i) {
+    if (plan.paths[i].name == path) return i;
+    if (path == "eager_" + std::string(plan.paths[i].name)) return eager_slot(i);
+  }
+  return kSweepPaths;
+}
+
+MemberOutcome removed_outcome(std::uint16_t rules, std::uint64_t number, std::string why) {
+  MemberOutcome out;
+  out.state = {.rules = rules, .removed = 1};
+  out.sums.digest = member_digest(number, hash_of_removal(why));
+  out.precondition = std::move(why);
+  return out;
+}
+
+MemberOutcome judged_outcome(std::uint16_t rules, std::uint64_t number, const CheckResult& result) {
+  std::array<PathRecord, kSweepPaths> records;
+  const CapturePlan& plan = result.plan.captures;
+  MemberOutcome out;
+  out.state.rules = rules;
+  for (std::size_t path = 0; path < plan.paths.size(); ++path) {
+    records.at(path).graphs = plan.paths[path].enabled;
+    out.state.graphs |= plan.paths[path].enabled ? 1U << path : 0U;
+  }
+  for (const Finding& finding : result.findings) {
+    const auto law = law_index(finding.law);
+    if (law) add_finding(records.at(slot_of(plan, finding.path)), *law, finding);
+  }
+  for (const PathLoss& loss : result.losses) {
+    add_lost(records.at(slot_of(plan, loss.path)), loss.lost);
+  }
+  std::uint64_t hash = 0;
+  for (std::size_t slot = 0; slot < kSweepPaths; ++slot) {
+    const PathRecord& record = records.at(slot);
+    out.state.paths.at(slot) = record.verdicts;
+    out.sums.lost += record.lost;
+    out.sums.waste += record.waste;
+    out.sums.padded += record.padded;
+    if (!plan.paths.empty()) hash += record.hash(slot);
+  }
+  out.sums.digest = member_digest(number, hash);
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MemberJudge>> MemberJudge::make(const Universe& universe,
+                                                       const std::optional<Condition>& where) {
+  const Engine* engine = find_engine(universe.engine);
+  if (engine == nullptr) {
+    return tl::unexpected(
+        Error{"engine", "unknown engine \"" + universe.engine + "\"", "known: sglang"});
+  }
+  return std::make_unique<FastJudge>(universe, *engine, where);
+}
+
+MemberOutcome judge_member(MemberJudge& judge, std::uint64_t number) {
+  Tally tally;
+  judge.run(number, number + 1, tally);
+  MemberOutcome out;
+  out.left_out = tally.left_out != 0;
+  if (out.left_out) return out;
+  out.state = tally.states.begin()->first;
+  if (out.state.removed != 0) out.precondition = tally.preconditions[out.state.removed - 1U];
+  out.sums = tally.sums;
+  return out;
+}
+
+MemberOutcome judge_member_plainly(const Universe& universe, const std::optional<Condition>& where,
+                                   std::uint64_t number) {
+  std::vector<std::int32_t> choices(universe.axes.size());
+  universe.unrank(number, choices);
+  if (where && !where->holds(choices)) return {.left_out = true};
+  const auto rules_axis = universe.axis("rules");
+  const auto rules =
+      rules_axis ? static_cast<std::uint16_t>(choices[*rules_axis]) : std::uint16_t{0};
+  for (const Constraint& constraint : universe.constraints) {
+    if (constraint.condition.holds(choices)) continue;
+    return removed_outcome(rules, number, text_of(constraint));
+  }
+  const CheckResult result = check(request_of(universe, number));
+  if (result.error) {
+    return removed_outcome(rules, number,
+                           "cannot be read: " + result.error->where + ": " +
+                               with_numbers_left_out(result.error->text));
+  }
+  if (result.plan.refusal) {
+    return removed_outcome(rules, number, text_of(*result.plan.refusal));
+  }
+  return judged_outcome(rules, number, result);
+}
+
+CheckRequest request_of(const Universe& universe, std::uint64_t number) {
+  std::vector<std::int32_t> choices(universe.axes.size());
+  universe.unrank(number, choices);
+  CheckRequest request;
+  request.engine = universe.engine;
+  request.rules = rules_of(universe, choices);
+  request.launch = command_of(universe, choices);
+  request.gpu = gpu_of("H100").value();
+  request.try_repairs = false;
+  const auto axis = universe.axis("model");
+  if (!axis) return request;
+  const UniverseModel* model = model_of(
+      universe, universe.axes[*axis].values[static_cast<std::size_t>(choices[*axis])].name);
+  if (model != nullptr && !model->config.empty()) {
+    request.model_config = model->shape;
+    request.model_config_name = model->name + ".json";
+  }
+  return request;
+}
+
+}  // namespace capsize
