@@ -61,15 +61,25 @@ std::uint64_t hash_of_removal(std::string_view precondition) {
   return ContentHash().add("removed").add(precondition).value();
 }
 
-// "text with N for its numbers": one precondition, whatever sizes it was met at.
+// The text with N for its numbers: one precondition, whatever sizes it was met at. Digits inside a
+// name ("moe_a2a_backend") stay.
 std::string with_numbers_left_out(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_name = [&](char c) {
+    return is_digit(c) || c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
   std::string out;
-  bool in_number = false;
-  for (const char c : text) {
-    const bool digit = c >= '0' && c <= '9';
-    if (digit && !in_number) out += 'N';
-    if (!digit) out += c;
-    in_number = digit;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at;
+    while (end < text.size() && is_name(text[end])) ++end;
+    const std::string_view word = text.substr(at, end - at);
+    if (!word.empty() && std::ranges::all_of(word, is_digit)) {
+      out += 'N';
+    } else {
+      out.append(word);
+    }
+    if (end < text.size()) out += text[end];
+    at = end + 1;
   }
   return out;
 }
