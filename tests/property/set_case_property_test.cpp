@@ -10,6 +10,7 @@
 
 #include "properties/coverage.hpp"
 #include "properties/set_case.hpp"
+#include "properties/set_tables.hpp"
 #include "tests/property/histogram.hpp"
 #include "tests/property/sglang_generators.hpp"
 
@@ -85,8 +86,8 @@ std::string difference(const PlantedPlan& plan, const SetCase& in, const SetJudg
 
 // ---- the declared domain ----------------------------------------------------------------------
 
-// What steps ask: nothing; multiples of 8; some counts that no modulus describes; no count; and
-// multiples of 4, known up to 16 alone.
+// What steps ask: nothing; multiples of 8; 2, 4 and 6 alone; no count; and multiples of 4, known
+// up to 16.
 std::vector<std::shared_ptr<const DerivedStep>> steps() {
   const auto fours = step_of_layout({.attn_tp = 4, .dense_fully_dp = true, .model = kMixedModel});
   auto cut_off = std::make_shared<DerivedStep>(*fours);
@@ -95,15 +96,17 @@ std::vector<std::shared_ptr<const DerivedStep>> steps() {
     members.push_back(fours->requirement.usable.contains(n) ? 1 : 0);
   }
   cut_off->requirement.usable = UsableSet(1, 16, std::move(members), Known::exhausted);
-  return {nullptr, step_of_layout({.attn_tp = 8, .dense_fully_dp = true, .model = kMixedModel}),
-          step_of_layout({.attn_cp = 4, .splits_context = true, .model = kSparseModel}),
-          step_of_layout({.attn_tp = 4,
-                          .attn_cp = 2,
-                          .dense_fully_dp = true,
-                          .a2a = true,
-                          .splits_context = true,
-                          .model = kSparseModel}),
-          cut_off};
+  return {
+      nullptr, step_of_layout({.attn_tp = 8, .dense_fully_dp = true, .model = kMixedModel}),
+      step_of_layout(
+          {.attn_tp = 2, .attn_cp = 4, .a2a = true, .splits_context = true, .model = kSparseModel}),
+      step_of_layout({.attn_tp = 4,
+                      .attn_cp = 2,
+                      .dense_fully_dp = true,
+                      .a2a = true,
+                      .splits_context = true,
+                      .model = kSparseModel}),
+      cut_off};
 }
 
 std::vector<SizeList> lists() {
@@ -434,6 +437,66 @@ TEST(SetCaseProperty, EveryLawOfPathsHasBothForms) {
     EXPECT_EQ(law->check_path != nullptr, law->check_set != nullptr) << law->name;
   }
   EXPECT_EQ(set_laws().size(), 8U);
+}
+
+// ---- tables -----------------------------------------------------------------------------------
+
+std::vector<SetFinding> judged(const SetCase& in) {
+  std::vector<SetFinding> findings(set_laws().size());
+  judge_sets(in, findings);
+  return findings;
+}
+
+// A mask of another list or another set; a part that is taken for one that was met before.
+TEST(SetTables, CasesByNumberAreTheCasesOfTheirPaths) {
+  SetTables tables;
+  const std::vector<std::int64_t> attn_tps = {1, 2, 3, 4, 6, 8};
+  auto all_steps = steps();
+  all_steps.front() = step_of_layout({});  // asks nothing
+  EXPECT_FALSE(tables.usable(all_steps.back()->requirement.usable).has_value());
+  all_steps.pop_back();
+  const auto path_of = [&](const SizeList& list, std::size_t filter, std::size_t step) {
+    return plan_of(PrefillCase{.version = filter % 2 == 0 ? sglang::Version::pr_23972
+                                                          : sglang::Version::pr_33200,
+                               .filter = {attn_tps[filter / 2], 1, true},
+                               .candidates = list,
+                               .largest_presented = 100,
+                               .maximum = 28},
+                   all_steps[step]);
+  };
+  const auto usable_id = [&](std::size_t step) {
+    return tables.usable(all_steps[step]->requirement.usable).value();
+  };
+  usable_id(0);
+  usable_id(1);  // the others come after the paths
+  const std::size_t filters = 2 * attn_tps.size();
+  for (const SizeList& list : lists()) {
+    const auto id = tables.list(list);
+    EXPECT_EQ(tables.list(list), id);
+    for (std::size_t filter = 0; filter < filters; ++filter) {
+      const PlantedPlan plan = path_of(list, filter, 0);
+      ASSERT_TRUE(tables.remember(id, static_cast<SetTables::Id>(filter),
+                                  plan.captures.paths.front(), true));
+    }
+  }
+  EXPECT_FALSE(
+      tables.remember(tables.list({8, 4}), 0, path_of({8, 4}, 0, 0).captures.paths.front(), true));
+  for (std::size_t step = 0; step < all_steps.size(); ++step) {
+    const auto usable = usable_id(step);
+    EXPECT_EQ(usable, step);
+    for (const SizeList& list : lists()) {
+      for (std::size_t filter = 0; filter < filters; ++filter) {
+        const PlantedPlan plan = path_of(list, filter, step);
+        SetStorage storage;
+        const SetCase expected = set_case_of(plan.captures.paths.front(), storage, true).value();
+        const auto at = static_cast<SetTables::Id>(filter);
+        const SetCase found = tables.case_of(tables.list(list), at, usable);
+        ASSERT_EQ(judged(found), judged(expected)) << step << " " << filter;
+        ASSERT_EQ(wasted(found), wasted(expected));
+        ASSERT_EQ(tables.padded_of(tables.list(list), at), padded_tokens(expected));
+      }
+    }
+  }
 }
 
 }  // namespace
