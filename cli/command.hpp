@@ -23,6 +23,7 @@ using Run = std::function<int()>;
 [[nodiscard]] Run add_check(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_explain(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_model(CLI::App& app);
+[[nodiscard]] Run add_mutants(CLI::App& app);
 [[nodiscard]] Run add_scenarios(CLI::App& app);
 
 inline constexpr int kBadInput = 2;

@@ -47,6 +47,11 @@ int run(int argc, char** argv) {
         return std::pair{model, add_model(*model)};
       }(),
       [&] {
+        CLI::App* mutants =
+            app.add_subcommand("mutants", "planted faults, and the law that kills each");
+        return std::pair{mutants, add_mutants(*mutants)};
+      }(),
+      [&] {
         CLI::App* suite = app.add_subcommand("scenarios", "run the regression suite");
         return std::pair{suite, add_scenarios(*suite)};
       }(),
@@ -57,7 +62,7 @@ int run(int argc, char** argv) {
       std::ranges::none_of(commands,
                            [&](const auto& c) { return c.first->get_name() == own[0]; })) {
     return fail({"command line", "unknown command \"" + own.front() + "\"",
-                 "the commands are check, explain, model and scenarios"});
+                 "the commands are check, explain, model, mutants and scenarios"});
   }
   const bool json = std::ranges::find(own, "--json") != own.end();
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back
