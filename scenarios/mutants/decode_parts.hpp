@@ -32,7 +32,7 @@ struct DecodeParts {
   };
   bool appends = true;
   std::int64_t (*appended)(std::int64_t pool, std::int64_t slots) =
-      [](std::int64_t, std::int64_t slots) { return slots; };
+      [](std::int64_t, std::int64_t aligned) { return aligned; };
   bool (*keeps)(std::int64_t size, const DecodeTerms&) = [](std::int64_t size,
                                                             const DecodeTerms& in) {
     return size * in.width % in.alignment == 0 && size <= in.slots;

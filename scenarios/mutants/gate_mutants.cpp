@@ -1,5 +1,6 @@
 // Faults of what switches the filters and of the sizes that they go by: predicates.cpp, groups.cpp,
-// and how plan.cpp puts them together.
+// and how layout.cpp and paths.cpp put them
+// together.
 #include <algorithm>
 #include <array>
 
@@ -131,8 +132,8 @@ void padding_by(RuleSet& rules) {
 
 constexpr std::string_view kPredicates = "predicates.cpp::predicates_of";
 constexpr std::string_view kSizes = "groups.cpp::Sizes::attn_tp";
-constexpr std::string_view kPool = "plan.cpp::pool";
-constexpr std::string_view kWiring = "plan.cpp::Planner";
+constexpr std::string_view kPool = "paths.cpp::pool";
+constexpr std::string_view kWiring = "layout.cpp, paths.cpp";
 constexpr std::string_view kContract = "filter_keeps_contract";
 constexpr std::string_view kWaste = "no_needless_drop";
 

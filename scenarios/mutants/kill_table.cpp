@@ -176,11 +176,10 @@ std::string summary(std::span<const KillRow> rows) {
       rows, [](const KillRow& row) { return row.killed && row.fault->law == kConformance; });
   const std::string faults = counted(std::ssize(rows), "planted fault");
   if (alive > 0) return faults + ", " + std::to_string(alive) + " not killed as named";
-  std::string text = faults + ", all killed, each by the law that it names";
-  if (by_answers == 0) return text;
-  if (by_answers == std::ssize(rows)) return faults + ", all killed by the engine's own answers";
-  return text + " (" + std::to_string(by_answers) +
-         " by the engine's own answers: no law can judge them)";
+  if (by_answers == 0) return faults + ", all killed, each by the law that it names";
+  const auto by_laws = std::ssize(rows) - by_answers;
+  return faults + ", all killed: " + std::to_string(by_laws) + " by the law that each names, " +
+         std::to_string(by_answers) + " by the engine's own answers (no law can judge them)";
 }
 
 }  // namespace capsize

@@ -20,15 +20,15 @@ struct PrefillParts {
   // The base where nothing is gathered.
   std::int64_t (*ungated)(std::int64_t attn_tp, std::int64_t attn_cp) =
       [](std::int64_t, std::int64_t) { return std::int64_t{1}; };
-  bool (*keeps)(std::int64_t size, std::int64_t base) = [](std::int64_t size, std::int64_t base) {
-    return size % base == 0;
-  };
+  bool (*keeps)(std::int64_t size, std::int64_t base) =
+      [](std::int64_t size, std::int64_t divisor) { return size % divisor == 0; };
   void (*finish)(SizeList& kept, std::int64_t base) = nullptr;
   std::optional<std::string> (*refuses)(const SizeList& list, const SizeList& kept,
                                         std::int64_t base) =
-      [](const SizeList&, const SizeList& kept, std::int64_t base) -> std::optional<std::string> {
+      [](const SizeList&, const SizeList& kept,
+         std::int64_t divisor) -> std::optional<std::string> {
     if (!kept.empty()) return std::nullopt;
-    return "No piecewise CUDA graph capture sizes are multiples of " + std::to_string(base);
+    return "No piecewise CUDA graph capture sizes are multiples of " + std::to_string(divisor);
   };
 };
 

@@ -8,6 +8,7 @@
 
 #include "sim/engines/sglang/engine.hpp"
 #include "sim/engines/sglang/layers.hpp"
+#include "sim/engines/sglang/paths.hpp"
 #include "sim/units.hpp"
 
 namespace capsize {
@@ -310,119 +311,141 @@ sglang::PredicateInput predicate_input(const RuleLayout& layout) {
           .a2a = layout.a2a};
 }
 
-const RuleSet& real_rules() {
-  static const RuleSet real;
-  return real;
-}
-
 sglang::DefaultSizesInput lists_input(const RuleSetup& setup) {
   sglang::DefaultSizesInput in = setup.sizes->lists;
   in.tp = setup.layout.tp;
   return in;
 }
 
-sglang::PrefillFilterInput prefill_filter_input(const RuleSet& rules, const RuleSetup& setup) {
-  const RuleLayout& layout = setup.layout;
-  const sglang::PrefillFilterInput in{
-      .attn_tp = rules.attn_tp(layout.sizes()),
-      .attn_cp = layout.attn_cp,
-      .gathered = rules.prefill_gate(rules.predicates(predicate_input(layout)))};
-  return rules.prefill_input(in, layout.two_batch_overlap);
+sglang::EagerPadding real_padding(const RuleSetup& setup) {
+  return {.mlp_sync = sglang::predicates_of(predicate_input(setup.layout)).mlp_sync,
+          .attn_tp = setup.layout.sizes().attn_tp(),
+          .attn_cp = setup.layout.attn_cp};
 }
 
-sglang::DecodeFilterInput decode_filter_input(const RuleSet& rules, const RuleSetup& setup) {
-  const RuleLayout& layout = setup.layout;
-  return {.pool = rules.pool(setup.sizes->max_running, layout.attn_dp),
-          .attn_tp = rules.attn_tp(layout.sizes()),
-          .attn_cp = layout.attn_cp,
-          .gathered = rules.decode_gate(rules.predicates(predicate_input(layout))),
-          .tokens_per_request = setup.sizes->width,
-          .two_batch_overlap = layout.two_batch_overlap};
+// The engine's own inputs of its paths.
+sglang::PrefillInputs prefill_inputs(const RuleSetup& setup,
+                                     std::shared_ptr<const DerivedStep> step) {
+  const sglang::DefaultSizesInput lists = lists_input(setup);
+  const std::int64_t chunk = sglang::default_sizes(lists).chunked_prefill_size;
+  return {.version = setup.version,
+          .gathered = sglang::predicates_of(predicate_input(setup.layout)).gathered_buffer,
+          .mla = lists.mla,
+          .llama_2_path = lists.llama_2_path,
+          .attn_tp = setup.layout.sizes().attn_tp(),
+          .attn_cp = setup.layout.attn_cp,
+          .chunk = chunk,
+          .largest_presented = chunk,
+          .max_total_tokens = lists.max_total_tokens,
+          .padding = real_padding(setup),
+          .step = std::move(step)};
 }
 
-// What the engine's source states and what the caller was promised are those of the real rules.
-CapturePath prefill_path(const RuleSet& rules, const RuleSetup& setup) {
-  const sglang::DefaultSizes promised = sglang::default_sizes(lists_input(setup));
-  const sglang::PrefillFilterRule& stated = sglang::prefill_filter_at(setup.version);
-  const sglang::PrefillFilterInput in = prefill_filter_input(rules, setup);
+sglang::DecodeInputs decode_inputs(const RuleSetup& setup,
+                                   std::shared_ptr<const DerivedStep> step) {
+  const sglang::DefaultSizesInput lists = lists_input(setup);
+  return {
+      .gathered = sglang::predicates_of(predicate_input(setup.layout)).gathered_buffer,
+      .two_batch_overlap = setup.layout.two_batch_overlap,
+      .speculative = lists.speculative,
+      .draft_runner = setup.sizes->draft_runner,
+      .disable_padding = lists.disable_padding,
+      .width = Width(setup.sizes->width),
+      .attn_tp = setup.layout.sizes().attn_tp(),
+      .attn_cp = setup.layout.attn_cp,
+      .attn_dp = setup.layout.attn_dp,
+      .default_max_bs = sglang::default_maxima(lists.gpu_memory_mib, lists.tp).cuda_graph_max_bs,
+      .max_total_tokens = lists.max_total_tokens,
+      .padding = real_padding(setup),
+      .step = std::move(step)};
+}
+
+// ---- plans: the engine's own path, with what the rules make of it in place of what it does ------
+
+void filter_again(CapturePath& path, SizeList candidates) {
+  path.candidates = std::move(candidates);
+  path.kept.clear();
+  path.dropped.clear();
+  path.rounded.clear();
+  path.refused.reset();
+  SizeList list = path.candidates;
+  if (list.empty()) return;
+  FilterResult result = path.filter.apply(list);
+  path.refused = std::move(result.refused);
+  // A refused launch captures nothing.
+  if (!path.refused) path.kept = std::move(result.kept);
+}
+
+CapturePath prefill_path(const RuleSet& rules, const RuleSetup& setup,
+                         std::shared_ptr<const DerivedStep> step) {
+  const RuleLayout& layout = setup.layout;
+  const sglang::DefaultSizesInput lists = lists_input(setup);
+  CapturePath path = sglang::prefill_path(prefill_inputs(setup, std::move(step)),
+                                          {lists.piecewise_max_tokens, lists.piecewise_tokens});
+  const sglang::PrefillFilterInput in = rules.prefill_input(
+      {.attn_tp = rules.attn_tp(layout.sizes()),
+       .attn_cp = layout.attn_cp,
+       .gathered = rules.prefill_gate(rules.predicates(predicate_input(layout)))},
+      layout.two_batch_overlap);
   const PrefillRow& row = rules.prefill[static_cast<std::size_t>(setup.version)];
-  CapturePath path{.name = "prefill", .unit = Unit::tokens, .enabled = true};
-  path.candidates = rules.lists(lists_input(setup)).piecewise_tokens;
-  path.filter = {.apply = [in, apply = row.apply](SizeList& sizes) { return apply(in, sizes); },
-                 .rule = stated.function,
-                 .modulus = row.modulus(in),
-                 .contract_tokens = stated.contract(prefill_filter_input(real_rules(), setup)),
-                 .contract_text = stated.contract_text,
-                 .rounds = row.rounds,
-                 .clamp_order_declared = row.rounds};
+  path.filter.apply = [in, apply = row.apply](SizeList& sizes) { return apply(in, sizes); };
+  path.filter.modulus = row.modulus(in);
+  path.filter.rounds = path.filter.clamp_order_declared = row.rounds;
   path.lookup = rules.lookup;
-  path.lookup_rule = sglang::kPrefillLookupRule;
-  path.largest_presented = promised.chunked_prefill_size;
-  const sglang::DefaultSizesInput& asked = setup.sizes->lists;
-  if (asked.piecewise_tokens) {
-    for (const std::int64_t size : *asked.piecewise_tokens) {
-      path.named.push_back({size, "--piecewise-cuda-graph-tokens"});
-    }
-  } else {
-    if (asked.piecewise_max_tokens) {
-      path.named.push_back({*asked.piecewise_max_tokens, "--piecewise-cuda-graph-max-tokens"});
-    }
-    path.bounds.push_back({.tokens = promised.piecewise_max_tokens,
-                           .what = "the list's maximum",
-                           .symptom = "none",
-                           .cuts_list = true});
-  }
+  filter_again(path, rules.lists(lists).piecewise_tokens);
   return path;
 }
 
-CapturePath decode_path(const RuleSet& rules, const RuleSetup& setup) {
-  const RuleSizes& sizes = *setup.sizes;
-  const sglang::DecodeFilterInput in = decode_filter_input(rules, setup);
-  const sglang::DecodeFilterInput promised = decode_filter_input(real_rules(), setup);
-  CapturePath path{.name = "decode", .unit = Unit::requests, .width = Width(sizes.width)};
-  path.enabled = true;
-  path.candidates = rules.lists(lists_input(setup)).cuda_graph_bs;
-  path.filter = {.apply = [in, apply = rules.decode](SizeList& list) { return apply(in, list); },
-                 .rule = sglang::kDecodeFilterRule,
-                 .modulus = rules.decode_modulus(in),
-                 .read_again = sizes.draft_runner};
-  if (promised.gathered && !promised.two_batch_overlap) {
-    path.filter.contract_tokens = promised.attn_tp;
-    path.filter.contract_text = "a model input token count that is a multiple of attn_tp_size";
-  }
-  path.exact_match = sizes.lists.disable_padding;
+CapturePath decode_path(const RuleSet& rules, const RuleSetup& setup,
+                        std::shared_ptr<const DerivedStep> step) {
+  const RuleLayout& layout = setup.layout;
+  const sglang::DefaultSizesInput lists = lists_input(setup);
+  CapturePath path =
+      sglang::decode_path(decode_inputs(setup, std::move(step)),
+                          {lists.cuda_graph_max_bs, lists.cuda_graph_bs, setup.sizes->max_running});
+  const auto filter_input = [&](const RuleSet& by) {
+    return sglang::DecodeFilterInput{
+        .pool = by.pool(setup.sizes->max_running, layout.attn_dp),
+        .attn_tp = by.attn_tp(layout.sizes()),
+        .attn_cp = layout.attn_cp,
+        .gathered = by.decode_gate(by.predicates(predicate_input(layout))),
+        .tokens_per_request = setup.sizes->width,
+        .two_batch_overlap = layout.two_batch_overlap};
+  };
+  const sglang::DecodeFilterInput in = filter_input(rules);
+  path.filter.apply = [in, apply = rules.decode](SizeList& list) { return apply(in, list); };
+  path.filter.modulus = rules.decode_modulus(in);
   path.lookup = path.exact_match ? rules.exact_lookup : rules.lookup;
-  path.lookup_rule = sglang::kDecodeLookupRule;
-  path.largest_presented = promised.pool;
+  static const RuleSet real;
+  const sglang::DecodeFilterInput promised = filter_input(real);
   const std::int64_t slots = align_up(promised.pool, sglang::decode_alignment(promised));
-  path.bounds.push_back({.tokens = slots * sizes.width,
+  path.bounds.push_back({.tokens = slots * setup.sizes->width,
                          .what = "the slots of the request pool",
                          .symptom = "clean_error"});
-  if (sizes.lists.cuda_graph_bs) {
-    for (const std::int64_t size : *sizes.lists.cuda_graph_bs) {
-      path.named.push_back({size, "--cuda-graph-bs"});
-    }
-  } else if (sizes.lists.cuda_graph_max_bs) {
-    // Without padding only a size itself is replayed: the maximum asks for all up to it.
-    const std::int64_t most = *sizes.lists.cuda_graph_max_bs;
-    for (std::int64_t size = path.exact_match ? 1 : most; size <= most; ++size) {
+  // Without padding only a size itself is replayed: a maximum asks for all up to it.
+  if (path.exact_match && lists.cuda_graph_max_bs) {
+    for (std::int64_t size = 1; size < *lists.cuda_graph_max_bs; ++size) {
       path.named.push_back({size, "--cuda-graph-max-bs"});
     }
   }
+  filter_again(path, rules.lists(lists).cuda_graph_bs);
   return path;
 }
 
-EagerPath eager_path(const RuleSet& rules, const RuleSetup& setup, const CapturePath& path) {
+std::optional<EagerPath> eager_path(const RuleSet& rules, const RuleSetup& setup,
+                                    const CapturePath& path) {
+  std::optional<EagerPath> out =
+      setup.sizes->prefill
+          ? sglang::eager_prefill(prefill_inputs(setup, path.step))
+          : sglang::eager_decode(decode_inputs(setup, path.step),
+                                 {.max_running_requests = setup.sizes->max_running});
+  if (!out) return out;
   const sglang::Predicates predicates = rules.predicates(predicate_input(setup.layout));
   const sglang::PaddingInput in{.mlp_sync = rules.padding_gate(predicates),
                                 .attn_tp = rules.attn_tp(setup.layout.sizes()),
                                 .attn_cp = setup.layout.attn_cp};
-  EagerPath out{.name = setup.sizes->prefill ? "eager_prefill" : "eager_decode"};
-  out.largest_presented = path.largest_presented;
-  out.padded = [in, padding = rules.padding](std::int64_t n) { return padding(in, n); };
-  out.padding_period = in.attn_tp * in.attn_cp;
-  out.rule = sglang::kPaddingRule;
-  out.step = path.step;
+  out->padded = [in, padding = rules.padding](std::int64_t n) { return padding(in, n); };
+  out->padding_period = in.attn_tp * in.attn_cp;
   return out;
 }
 
@@ -480,6 +503,7 @@ std::function<StepKey(const StepKey&)> memory_that_forgets(void (*forget)(StepKe
 
 RuleSet::RuleSet() {
   attn_tp = [](const sglang::Sizes& sizes) { return sizes.attn_tp(); };
+  // paths.cpp keeps this to itself.
   pool = [](std::int64_t max_running, std::int64_t attn_dp) {
     return std::min(kMostSlots, div_floor(max_running, attn_dp));
   };
@@ -495,19 +519,14 @@ RuleSet::RuleSet() {
 PlantedPlan RuleBench::plan_of(const RuleSet& rules, const RuleSetup& setup) {
   PlantedPlan plan;
   plan.fail_on_waste = true;
-  CapturePath path = setup.sizes->prefill ? prefill_path(rules, setup) : decode_path(rules, setup);
-  path.step = step_of(rules.remembered(key_of(setup)));
-  SizeList list = path.candidates;
-  if (!list.empty()) {
-    FilterResult result = path.filter.apply(list);
-    path.refused = std::move(result.refused);
-    if (!path.refused) path.kept = std::move(result.kept);
+  auto step = step_of(rules.remembered(key_of(setup)));
+  plan.captures.paths.push_back(setup.sizes->prefill ? prefill_path(rules, setup, std::move(step))
+                                                     : decode_path(rules, setup, std::move(step)));
+  const CapturePath& path = plan.captures.paths.front();
+  if (auto eager = eager_path(rules, setup, path)) {
+    plan.captures.eager.push_back(*std::move(eager));
   }
-  // Speculative batches are padded by their own runners.
-  if (setup.sizes->width == 1) plan.captures.eager.push_back(eager_path(rules, setup, path));
-  plan.captures.paths.push_back(std::move(path));
-  const SizeList& kept = plan.captures.paths.front().kept;
-  for (auto size = kept.rbegin(); size != kept.rend(); ++size) {
+  for (auto size = path.kept.rbegin(); size != path.kept.rend(); ++size) {
     plan.start_up.events.push_back({StartUpKind::capture, 0, true, *size});
   }
   return plan;
