@@ -154,7 +154,7 @@ struct PathOutcome {
   std::optional<std::string> refusal;
   PathRecord capture;
   PathRecord eager;
-  std::uint64_t hash = 0;  // of both records
+  std::uint64_t hash = 0;  // of both records, or of the refusal
   std::uint64_t triple = 0;
 };
 
@@ -162,6 +162,7 @@ PathOutcome outcome_of(std::size_t path, PlannedPath planned) {
   PathOutcome out;
   if (planned.refusal) {
     out.refusal = text_of(*planned.refusal);
+    out.hash = hash_of_removal(*out.refusal);
     return out;
   }
   out.triple = triple_of(planned);
@@ -192,6 +193,15 @@ const UniverseModel* model_of(const Universe& universe, std::string_view name) {
   return found == universe.models.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> names_of_paths(const MemberPlanner& planner) {
+  std::vector<std::string> names;
+  for (const std::string_view name : planner.path_names()) names.emplace_back(name);
+  for (const std::string_view name : planner.path_names()) {
+    names.push_back("eager_" + std::string(name));
+  }
+  return names;
+}
+
 // ---- the fast way -------------------------------------------------------------------------------
 
 // The lists of a block: for each of its members (by its place in the block) what the paths read.
@@ -209,7 +219,8 @@ struct BlockLists {
 // Everything that is said of one path of one layout, for each of the distinct lists of a block.
 struct PathRow {
   std::vector<PathOutcome> outcomes;
-  std::vector<std::uint64_t> hashes;  // of the outcomes
+  std::vector<std::uint64_t> hashes;  // of the outcomes; of the refusal where the list is refused
+  std::vector<std::uint8_t> refused;  // by list
   std::vector<std::uint16_t> kinds;   // equal where verdicts, graphs and refusal are equal
   std::vector<std::uint64_t> met_in;  // the run in which the triple was last told
   std::uint16_t kind_count = 0;
@@ -250,11 +261,7 @@ class FastJudge final : public MemberJudge {
 
   void run(std::uint64_t first, std::uint64_t last, Tally& tally) override {
     ++run_;
-    tally.paths.clear();
-    for (const std::string_view name : planner_->path_names()) tally.paths.emplace_back(name);
-    for (const std::string_view name : planner_->path_names()) {
-      tally.paths.push_back("eager_" + std::string(name));
-    }
+    tally.paths = names_of_paths(*planner_);
     while (first < last) {
       const std::uint64_t block = first - first % block_members_;
       const std::uint64_t end = std::min(last, block + block_members_);
@@ -485,10 +492,17 @@ class FastJudge final : public MemberJudge {
       }
       return digest;
     }
+    const std::size_t first = planner_->capture_order()[0];
+    const PathRow& earlier = *rows.at(first);
+    const PathRow& later = *rows.at(1 - first);
+    const std::uint32_t* of_earlier = lists.paths.at(first).of_place.data();
+    const std::uint32_t* of_later = lists.paths.at(1 - first).of_place.data();
     for (std::uint64_t place = 0; place < block_members_; ++place) {
-      const std::string* why = removal(lists, rows, place);
-      const std::uint64_t hash =
-          why != nullptr ? hash_of_removal(*why) : a.hashes[of_a[place]] + b.hashes[of_b[place]];
+      const std::uint32_t e = of_earlier[place];
+      const std::uint32_t l = of_later[place];
+      // The first refusal in time is the one that is met.
+      std::uint64_t hash = earlier.hashes[e];
+      if (earlier.refused[e] == 0) hash = later.hashes[l] + (later.refused[l] != 0 ? 0 : hash);
       digest += member_digest(block + place, hash);
     }
     return digest;
@@ -637,6 +651,7 @@ class FastJudge final : public MemberJudge {
       row.kinds.push_back(kinds.try_emplace(kind, next).first->second);
       row.removes |= outcome.refusal.has_value();
       row.hashes.push_back(outcome.hash);
+      row.refused.push_back(outcome.refusal ? 1 : 0);
       row.outcomes.push_back(std::move(outcome));
     }
     row.kind_count = static_cast<std::uint16_t>(kinds.size());
@@ -721,15 +736,48 @@ MemberOutcome judged_outcome(std::uint16_t rules, std::uint64_t number, const Ch
   return out;
 }
 
+// Every member by itself: nothing is remembered, so that no key can be wrong.
+class PlainJudge final : public MemberJudge {
+ public:
+  PlainJudge(const Universe& universe, const Engine& engine, std::optional<Condition> where)
+      : universe_(universe), where_(std::move(where)), planner_(engine.member_planner()) {}
+
+  void run(std::uint64_t first, std::uint64_t last, Tally& tally) override {
+    tally.paths = names_of_paths(*planner_);
+    for (; first < last; ++first) {
+      MemberOutcome outcome = judge_member_plainly(universe_, where_, first);
+      if (outcome.left_out) {
+        ++tally.left_out;
+        continue;
+      }
+      if (!outcome.precondition.empty()) {
+        outcome.state.removed = tally.precondition(outcome.precondition);
+      }
+      tally.count(outcome.state, 1, first);
+      tally.sums.lost += outcome.sums.lost;
+      tally.sums.waste += outcome.sums.waste;
+      tally.sums.padded += outcome.sums.padded;
+      tally.sums.digest += outcome.sums.digest;
+    }
+  }
+
+ private:
+  const Universe& universe_;
+  std::optional<Condition> where_;
+  std::unique_ptr<MemberPlanner> planner_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<MemberJudge>> MemberJudge::make(const Universe& universe,
-                                                       const std::optional<Condition>& where) {
+                                                       const std::optional<Condition>& where,
+                                                       Way way) {
   const Engine* engine = find_engine(universe.engine);
   if (engine == nullptr) {
     return tl::unexpected(
         Error{"engine", "unknown engine \"" + universe.engine + "\"", "known: sglang"});
   }
+  if (way == Way::plain) return std::make_unique<PlainJudge>(universe, *engine, where);
   return std::make_unique<FastJudge>(universe, *engine, where);
 }
 

@@ -31,11 +31,12 @@ struct MemberOutcome {
 class MemberJudge {
  public:
   // One judge a thread: it remembers. `universe` must outlive it.
+  enum class Way : std::uint8_t { fast, plain };
   [[nodiscard]] static Result<std::unique_ptr<MemberJudge>> make(
-      const Universe& universe, const std::optional<Condition>& where);
+      const Universe& universe, const std::optional<Condition>& where, Way way = Way::fast);
   virtual ~MemberJudge() = default;
 
-  // Adds the members [first, last) to the tally.
+  // Adds the members [first, last) to the tally. The plain way knows no layouts and no triples.
   virtual void run(std::uint64_t first, std::uint64_t last, Tally& tally) = 0;
 };
 

@@ -1,0 +1,133 @@
+// Members of the shipped universes by both ways: what the sweep remembers of layouts, lists and
+// paths never changes a verdict, a witness or a cost. A key that forgets a field shows here.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "properties/generators.hpp"
+#include "scenarios/formats/universe.hpp"
+#include "scenarios/sweep/member_judge.hpp"
+
+namespace capsize::property::member_judge_test {
+namespace {
+
+Universe universe_named(const std::string& name) {
+  auto universe = find_universe(name);
+  EXPECT_TRUE(universe.has_value()) << universe.error().where << ": " << universe.error().text;
+  return *std::move(universe);
+}
+
+std::string place_of(const Universe& universe, std::uint64_t number) {
+  std::vector<std::int32_t> choices(universe.axes.size());
+  universe.unrank(number, choices);
+  return "member " + std::to_string(number) + ": " + universe.text_of(choices);
+}
+
+Tally swept(const Universe& universe, MemberJudge::Way way, std::uint64_t first,
+            std::uint64_t last) {
+  auto judge = MemberJudge::make(universe, std::nullopt, way);
+  EXPECT_TRUE(judge.has_value());
+  Tally tally;
+  (*judge)->run(first, last, tally);
+  return tally;
+}
+
+// Exhausts the first layouts of the seed's universe (1 to 6 ranks); the whole of it is compared by
+// `capsize sweep pr23972 --plain`, whose digest must be that of the fast way.
+TEST(MemberJudge, BothWaysAgreeOnTheFirstLayouts) {
+  const Universe universe = universe_named("pr23972");
+  const std::uint64_t last = universe.members / universe.axes[0].values.size() * 6;
+  const Tally fast = swept(universe, MemberJudge::Way::fast, 0, last);
+  const Tally plain = swept(universe, MemberJudge::Way::plain, 0, last);
+  EXPECT_EQ(fast.sums, plain.sums);
+  EXPECT_EQ(fast.members(), last);
+  ASSERT_EQ(fast.states.size(), plain.states.size());
+  EXPECT_GT(fast.states.size(), 10U);
+  for (const auto& [state, count] : fast.states) {
+    // The first of a state is the same member both ways, so that its removal is comparable too.
+    const MemberOutcome outcome = judge_member_plainly(universe, std::nullopt, count.first);
+    EXPECT_EQ(outcome.state.paths, state.paths) << place_of(universe, count.first);
+    if (state.removed != 0) {
+      EXPECT_EQ(outcome.precondition, fast.preconditions[state.removed - 1U]);
+    }
+  }
+}
+
+void expect_agreement_on_random_members(const std::string& name) {
+  const Universe universe = universe_named(name);
+  auto judge = MemberJudge::make(universe, std::nullopt);
+  ASSERT_TRUE(judge.has_value());
+  const auto last = static_cast<std::int64_t>(universe.members);
+  std::int64_t judged = 0;
+  rc::prop(name, [&] {
+    // Axis by axis: a number drawn evenly would hardly ever meet the engine's preconditions.
+    std::vector<std::int32_t> choices(universe.axes.size());
+    for (std::size_t axis = 0; axis < choices.size(); ++axis) {
+      const auto values = static_cast<std::int64_t>(universe.axes[axis].values.size());
+      choices[axis] = static_cast<std::int32_t>(*generators::evenly(0, values));
+    }
+    const std::uint64_t number = universe.rank(choices);
+    RC_ASSERT(static_cast<std::int64_t>(number) < last);
+    const MemberOutcome fast = judge_member(**judge, number);
+    const MemberOutcome plain = judge_member_plainly(universe, std::nullopt, number);
+    if (plain.precondition.empty()) ++judged;
+    if (!(fast == plain)) RC_FAIL(place_of(universe, number));
+  });
+  EXPECT_GT(judged, 0);
+}
+
+TEST(MemberJudge, BothWaysAgreeOnRandomMembersOfTheSeedsUniverse) {
+  expect_agreement_on_random_members("pr23972");
+}
+
+TEST(MemberJudge, BothWaysAgreeOnRandomMembersOfTheFullUniverse) {
+  expect_agreement_on_random_members("sglang-full");
+}
+
+// However a range is cut, the tallies add up to the same: blocks that are cut in their middle, and
+// the order in which a judge meets them.
+RC_GTEST_PROP(MemberJudgePieces, AddUp, ()) {
+  static const Universe universe = universe_named("pr23972");
+  static const auto judge = MemberJudge::make(universe, std::nullopt);
+  const std::int64_t begin =
+      *generators::evenly(0, static_cast<std::int64_t>(universe.members) - 400);
+  const std::int64_t cut = *generators::evenly(1, 400);
+  const auto first = static_cast<std::uint64_t>(begin);
+  const std::uint64_t middle = first + static_cast<std::uint64_t>(cut);
+  Tally whole;
+  (*judge)->run(first, first + 400, whole);
+  Tally later;
+  (*judge)->run(middle, first + 400, later);
+  Tally pieces;
+  (*judge)->run(first, middle, pieces);
+  later.add(pieces);
+  RC_ASSERT(same(later, whole));
+}
+
+// A condition that reads lists is asked for each member, one that reads layouts once a block; both
+// leave out what they do not hold for.
+TEST(MemberJudge, ConditionsOnListsAndOnLayoutsLeaveOutTheSameMembersBothWays) {
+  const Universe universe = universe_named("pr23972");
+  for (const char* text : {"prefill_sizes == odd && tp == 8", "tp == 8 || prefill_sizes == powers",
+                           "attn_tp == 4 && attn_cp == 2"}) {
+    const auto where = Condition::parse(text, universe.axes, universe.derived);
+    ASSERT_TRUE(where.has_value()) << text;
+    Tally tallies[2];
+    const std::uint64_t of_tp = universe.members / universe.axes[0].values.size();
+    for (const auto way : {MemberJudge::Way::fast, MemberJudge::Way::plain}) {
+      auto judge = MemberJudge::make(universe, *where, way);
+      Tally& tally = tallies[way == MemberJudge::Way::plain ? 1 : 0];
+      (*judge)->run(7 * of_tp, 8 * of_tp, tally);
+    }
+    EXPECT_EQ(tallies[0].sums, tallies[1].sums) << text;
+    EXPECT_EQ(tallies[0].left_out, tallies[1].left_out) << text;
+    EXPECT_EQ(tallies[0].members(), tallies[1].members()) << text;
+    EXPECT_GT(tallies[0].members(), 0U) << text;
+    EXPECT_GT(tallies[0].left_out, 0U) << text;
+  }
+}
+
+}  // namespace
+}  // namespace capsize::property::member_judge_test
