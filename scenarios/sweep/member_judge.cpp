@@ -130,6 +130,39 @@ PathRecord judged_by_laws(CapturePath path) {
   return record;
 }
 
+// The place of each law with a form over sets among the columns of a sweep.
+const std::vector<std::size_t>& columns_of_set_laws() {
+  static const std::vector<std::size_t> columns = [] {
+    std::vector<std::size_t> out;
+    for (const Law* law : set_laws()) {
+      out.push_back(
+          static_cast<std::size_t>(std::ranges::find(sweep_laws(), law) - sweep_laws().begin()));
+    }
+    return out;
+  }();
+  return columns;
+}
+
+PathRecord judged_as_sets(const CapturePath& path, const SetCase& in) {
+  PathRecord record{.graphs = path.enabled};
+  record.lost = static_cast<std::uint64_t>(in.lost.count());
+  record.waste = static_cast<std::uint64_t>(wasted(in).count());
+  record.padded = static_cast<std::uint64_t>(padded_tokens(in));
+  std::array<SetFinding, kSweepLaws> findings;
+  judge_sets(in, findings);
+  const auto& columns = columns_of_set_laws();
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    record.set(columns[i], findings.at(i).verdict, findings.at(i).size);
+  }
+  return record;
+}
+
+PathRecord judged(CapturePath path) {
+  SetStorage storage;
+  if (const auto in = set_case_of(path, storage, false)) return judged_as_sets(path, *in);
+  return judged_by_laws(std::move(path));
+}
+
 PathRecord judged(const EagerPath& path) {
   PathRecord record;
   const CapturePlan plan;
@@ -167,7 +200,7 @@ PathOutcome outcome_of(std::size_t path, PlannedPath planned) {
   }
   out.triple = triple_of(planned);
   if (planned.eager) out.eager = judged(*planned.eager);
-  out.capture = judged_by_laws(std::move(planned.path));
+  out.capture = judged(std::move(planned.path));
   out.hash = out.capture.hash(path) + out.eager.hash(eager_slot(path));
   return out;
 }
