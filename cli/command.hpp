@@ -22,6 +22,7 @@ using Words = std::vector<std::string>;
 using Run = std::function<int()>;
 [[nodiscard]] Run add_check(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_explain(CLI::App& app, const Words& words);
+[[nodiscard]] Run add_matrix(CLI::App& app);
 [[nodiscard]] Run add_model(CLI::App& app);
 [[nodiscard]] Run add_mutants(CLI::App& app);
 [[nodiscard]] Run add_scenarios(CLI::App& app);
@@ -30,6 +31,8 @@ inline constexpr int kBadInput = 2;
 
 // Prints an error the same way everywhere (to standard error) and returns kBadInput.
 int fail(const Error& error);
+// The same for a machine: a result object on standard output, with the verdict bad_input.
+int fail_as_json(Error error);
 
 // The whole of a file, or of standard input for "-". Refused above `max_bytes`.
 [[nodiscard]] Result<std::string> read_input(const std::string& path, std::size_t max_bytes);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/command.hpp"
+#include "scenarios/formats/check_result.hpp"
 #include "scenarios/formats/plan.hpp"
 
 namespace capsize::cli {
@@ -19,6 +20,11 @@ int fail(const Error& error) {
   if (!error.hint.empty()) text += "  way out: " + error.hint + "\n";
   std::fputs(text.c_str(), stderr);
   return kBadInput;
+}
+
+int fail_as_json(Error error) {
+  const bool printed = print(to_json(bad_input("", "", std::move(error))) + "\n");
+  return printed ? exit_status(Verdict::bad_input) : kBadInput;
 }
 
 Result<std::string> read_input(const std::string& path, std::size_t max_bytes) {

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "cli/command.hpp"
-#include "scenarios/formats/check_result.hpp"
 
 namespace capsize::cli {
 namespace {
@@ -43,6 +42,10 @@ int run(int argc, char** argv) {
         return std::pair{explain, add_explain(*explain, words)};
       }(),
       [&] {
+        CLI::App* matrix = app.add_subcommand("matrix", "few members that cover a universe");
+        return std::pair{matrix, add_matrix(*matrix)};
+      }(),
+      [&] {
         CLI::App* model = app.add_subcommand("model", "answer the model protocol (JSON lines)");
         return std::pair{model, add_model(*model)};
       }(),
@@ -62,7 +65,7 @@ int run(int argc, char** argv) {
       std::ranges::none_of(commands,
                            [&](const auto& c) { return c.first->get_name() == own[0]; })) {
     return fail({"command line", "unknown command \"" + own.front() + "\"",
-                 "the commands are check, explain, model, mutants and scenarios"});
+                 "the commands are check, explain, matrix, model, mutants and scenarios"});
   }
   const bool json = std::ranges::find(own, "--json") != own.end();
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back
@@ -71,9 +74,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     Error told{"command line", error.what(), "capsize --help lists the commands and options"};
-    if (!json) return fail(told);
-    const bool printed = print(to_json(bad_input("", "", std::move(told))) + "\n");
-    return printed ? exit_status(Verdict::bad_input) : kBadInput;
+    return json ? fail_as_json(std::move(told)) : fail(told);
   }
   for (const auto& [command, body] : commands) {
     if (command->parsed()) return body();

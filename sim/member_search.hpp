@@ -33,6 +33,9 @@ class MemberSearch {
   [[nodiscard]] Completion complete(std::span<std::int32_t> choices, std::uint64_t steps_most,
                                     std::span<const std::int32_t> prefer = {}) const;
 
+  // Whether some condition hangs on the axis.
+  [[nodiscard]] bool reads(std::size_t axis) const { return read_[axis]; }
+
  private:
   // Conditions that share axes, directly or over others. Parts are searched one by one.
   struct Part {
