@@ -26,6 +26,7 @@ using Run = std::function<int()>;
 [[nodiscard]] Run add_model(CLI::App& app);
 [[nodiscard]] Run add_mutants(CLI::App& app);
 [[nodiscard]] Run add_scenarios(CLI::App& app);
+[[nodiscard]] Run add_sweep(CLI::App& app);
 
 inline constexpr int kBadInput = 2;
 

@@ -58,6 +58,11 @@ int run(int argc, char** argv) {
         CLI::App* suite = app.add_subcommand("scenarios", "run the regression suite");
         return std::pair{suite, add_scenarios(*suite)};
       }(),
+      [&] {
+        CLI::App* sweep =
+            app.add_subcommand("sweep", "judge every member of a universe; a certificate");
+        return std::pair{sweep, add_sweep(*sweep)};
+      }(),
   };
 
   // CLI11 would only say that a command is missing.
@@ -65,7 +70,7 @@ int run(int argc, char** argv) {
       std::ranges::none_of(commands,
                            [&](const auto& c) { return c.first->get_name() == own[0]; })) {
     return fail({"command line", "unknown command \"" + own.front() + "\"",
-                 "the commands are check, explain, matrix, model, mutants and scenarios"});
+                 "the commands are check, explain, matrix, model, mutants, scenarios and sweep"});
   }
   const bool json = std::ranges::find(own, "--json") != own.end();
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back

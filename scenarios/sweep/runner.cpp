@@ -112,7 +112,8 @@ class SweepRunner {
 
   // Until every thread has ended.
   void watch() {
-    Clock::time_point keep_at = Clock::now() + options_.keep_every;
+    // At once for the first time: a file that cannot be written is better told now.
+    Clock::time_point keep_at = Clock::now();
     std::unique_lock lock(mutex_);
     while (!ended_.wait_for(lock, kTick, [this] { return running_ == 0; })) {
       lock.unlock();
