@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -242,11 +243,13 @@ struct BlockLists {
   struct Path {
     std::vector<std::uint32_t> lists;     // the distinct ones, as the planner numbers them
     std::vector<std::uint32_t> of_place;  // index into `lists`
+    friend bool operator==(const Path&, const Path&) = default;
   };
   std::array<Path, kCapturePaths> paths;
   std::vector<std::string>
       removed;           // by place: why the words are refused; empty where they are not
   bool removes = false;  // some are
+  friend bool operator==(const BlockLists&, const BlockLists&) = default;
 };
 
 // Everything that is said of one path of one layout, for each of the distinct lists of a block.
@@ -614,9 +617,16 @@ class FastJudge final : public MemberJudge {
     }
     std::string key(launch_.rules);
     for (const std::string& word : shared) key.append("\n").append(word);
-    const auto [found, added] = lists_.try_emplace(key);
-    if (added) found->second = read_lists(shared);
-    return found->second;
+    const auto [found, added] = lists_by_words_.try_emplace(key);
+    if (added) found->second = same_lists(read_lists(shared));
+    return *found->second;
+  }
+
+  // Points in history that read the words alike share what is found for them.
+  const BlockLists* same_lists(BlockLists read) {
+    const auto found = std::ranges::find_if(
+        lists_, [&read](const BlockLists& other) { return other == read; });
+    return found != lists_.end() ? &*found : &lists_.emplace_back(std::move(read));
   }
 
   BlockLists read_lists(const std::vector<std::string>& shared) {
@@ -708,8 +718,9 @@ class FastJudge final : public MemberJudge {
   std::uint64_t block_members_ = 1;
   bool by_place_ = false;  // a condition reads an axis of the block
   std::uint64_t run_ = 0;
-  // Nodes of a map stay where they are: rows and lists are known by their address.
-  std::map<std::string, BlockLists> lists_;
+  // Elements of a list and nodes of a map stay where they are: they are known by their address.
+  std::list<BlockLists> lists_;
+  std::map<std::string, const BlockLists*> lists_by_words_;
   std::map<RowKey, PathRow> rows_;
   std::map<SummaryKey, BlockSummary> summaries_;
 };
