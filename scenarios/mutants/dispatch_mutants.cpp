@@ -110,7 +110,7 @@ constexpr std::array kMutants = {
                looks_up<greatest_below>},
     RuleMutant{"largest_for_least", kLookup, "no smaller size is enough", kLeast,
                looks_up<largest>},
-    RuleMutant{"eager_below_the_first", kLookup, "the first size serves what is below", kLeast,
+    RuleMutant{"eager_below_every_size", kLookup, "the first size serves what is below", kLeast,
                looks_up<eager_below_the_first>},
     RuleMutant{"pads_though_off", kExact, "a size itself", kLeast, looks_up_exactly<pads>},
     RuleMutant{"never_found", kExact, "a captured size is found", kCovered,

@@ -215,7 +215,7 @@ constexpr std::array kMutants = {
                filters<keeping<above_base>>},
     RuleMutant{"keeps_divisors", kFilter, "what the base divides", "divisible",
                filters<keeping<divisors>>},
-    RuleMutant{"drops_the_largest", kFilter, "what the base divides", kPure,
+    RuleMutant{"drops_the_largest_multiple", kFilter, "what the base divides", kPure,
                filters<drop_the_last>},
     RuleMutant{"context_outside_the_gate", kFilter, "only where tokens are gathered", kWaste,
                filters<context_outside_the_gate>},

@@ -136,18 +136,6 @@ constexpr std::array kPredicates = {
     RecordedPredicates{{8, 4, true, {}, true, true}, {true, true, true, true}},
 };
 
-const std::vector<RecordedDecode>& decode_filters() {
-  static const std::vector<RecordedDecode> rows = {
-      {{1, 2, 4}, {2048, 2, 2, false, 3, false}, {2, 4}},
-      {{1, 2, 4}, {2048, 3, 4, false, 4, false}, {1, 2, 4}},
-      {{1, 2, 4}, {100, 2, 2, true, 4, true}, {4}},
-      {{1, 2, 4}, {2048, 4, 2, false, 1, true}, {2, 4}},
-      {{1, 2, 4}, {512, 2, 1, false, 3, true}, {2, 4}},
-      {{8, 16, 24, 32}, {4, 8, 4, false, 1, false}, {4}},
-      {{3, 6, 9}, {512, 3, 2, false, 3, false}, {6}}};
-  return rows;
-}
-
 bool same(const sglang::DefaultSizes& a, const sglang::DefaultSizes& b) {
   return a.chunked_prefill_size == b.chunked_prefill_size &&
          a.cuda_graph_max_bs == b.cuda_graph_max_bs && a.cuda_graph_bs == b.cuda_graph_bs &&
@@ -164,7 +152,6 @@ bool same(const sglang::Predicates& a, const sglang::Predicates& b) {
 
 std::span<const RecordedLists> recorded_lists() { return lists(); }
 std::span<const RecordedPredicates> recorded_predicates() { return kPredicates; }
-std::span<const RecordedDecode> recorded_decode_filters() { return decode_filters(); }
 
 std::optional<std::string> unlike_recorded(const RuleSet& rules) {
   for (const RecordedLists& row : lists()) {
@@ -177,12 +164,6 @@ std::optional<std::string> unlike_recorded(const RuleSet& rules) {
     if (same(rules.predicates(row.asked), row.answer)) continue;
     return "predicates of tp " + std::to_string(row.asked.tp) + ", dp " +
            std::to_string(row.asked.dp);
-  }
-  for (const RecordedDecode& row : decode_filters()) {
-    SizeList sizes = row.sizes;
-    if (rules.decode(row.asked, sizes).kept == row.kept) continue;
-    return "decode filter at attn_tp " + std::to_string(row.asked.attn_tp) + ", attn_cp " +
-           std::to_string(row.asked.attn_cp);
   }
   return std::nullopt;
 }

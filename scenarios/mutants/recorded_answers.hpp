@@ -21,15 +21,8 @@ struct RecordedPredicates {
   sglang::Predicates answer;
 };
 
-struct RecordedDecode {
-  SizeList sizes;
-  sglang::DecodeFilterInput asked;
-  SizeList kept;
-};
-
 [[nodiscard]] std::span<const RecordedLists> recorded_lists();
 [[nodiscard]] std::span<const RecordedPredicates> recorded_predicates();
-[[nodiscard]] std::span<const RecordedDecode> recorded_decode_filters();
 
 // The first recorded answer that the rules do not give, in words; none where they give all.
 [[nodiscard]] std::optional<std::string> unlike_recorded(const RuleSet& rules);
