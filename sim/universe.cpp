@@ -3,44 +3,27 @@
 #include <algorithm>
 #include <cassert>
 
+#include "sim/content_hash.hpp"
+
 namespace capsize {
 namespace {
 
-// FNV-1a over texts that carry their lengths, so that no two different lists of texts are one.
-class Digest {
- public:
-  Digest& number(std::uint64_t value) {
-    for (int byte = 0; byte < 8; ++byte) put(static_cast<unsigned char>(value >> (8 * byte)));
-    return *this;
-  }
-  Digest& text(std::string_view value) {
-    number(value.size());
-    for (const char c : value) put(static_cast<unsigned char>(c));
-    return *this;
-  }
-  Digest& texts(const std::vector<std::string>& values) {
-    number(values.size());
-    for (const std::string& each : values) text(each);
-    return *this;
-  }
-  // A condition without the blanks that mean nothing: those outside of quotes.
-  Digest& condition(const Condition& value) {
-    std::string dense;
-    char quote = 0;
-    for (const char c : value.text()) {
-      if (quote == 0 && (c == ' ' || c == '\t')) continue;
-      if (c == '"' || c == '\'') quote = quote == 0 ? c : quote == c ? '\0' : quote;
-      dense += c;
-    }
-    return text(dense);
-  }
-  [[nodiscard]] std::uint64_t value() const { return hash_; }
+void add_words(ContentHash& hash, const std::vector<std::string>& words) {
+  hash.add(words.size());
+  for (const std::string& each : words) hash.add(each);
+}
 
- private:
-  void put(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3U; }
-
-  std::uint64_t hash_ = 0xcbf29ce484222325U;
-};
+// A condition's text without the blanks that mean nothing: those outside of quotes.
+std::string dense(const Condition& condition) {
+  std::string out;
+  char quote = 0;
+  for (const char c : condition.text()) {
+    if (quote == 0 && (c == ' ' || c == '\t')) continue;
+    if (c == '"' || c == '\'') quote = quote == 0 ? c : quote == c ? '\0' : quote;
+    out += c;
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -87,22 +70,27 @@ std::vector<std::string> Universe::words_of(std::span<const std::int32_t> choice
 }
 
 std::uint64_t digest_of(const Universe& universe) {
-  Digest out;
-  out.text(universe.engine).texts(universe.launch).number(universe.axes.size());
+  ContentHash hash;
+  hash.add(universe.engine);
+  add_words(hash, universe.launch);
+  hash.add(universe.axes.size());
   for (const Axis& axis : universe.axes) {
-    out.text(axis.name).number(axis.values.size());
-    for (const AxisValue& each : axis.values) out.text(each.name).texts(each.words);
+    hash.add(axis.name).add(axis.values.size());
+    for (const AxisValue& each : axis.values) {
+      hash.add(each.name);
+      add_words(hash, each.words);
+    }
   }
-  out.number(universe.models.size());
-  for (const UniverseModel& each : universe.models) out.text(each.name).text(each.config);
-  out.number(universe.derived.size());
-  for (const DerivedValue& each : universe.derived) out.text(each.name).condition(each.value);
-  out.number(universe.constraints.size());
+  hash.add(universe.models.size());
+  for (const UniverseModel& each : universe.models) hash.add(each.name).add(each.config);
+  hash.add(universe.derived.size());
+  for (const DerivedValue& each : universe.derived) hash.add(each.name).add(dense(each.value));
+  hash.add(universe.constraints.size());
   for (const Constraint& each : universe.constraints) {
     const bool told = each.why != each.condition.text();
-    out.text(told ? each.why : "").condition(each.condition);
+    hash.add(told ? each.why : "").add(dense(each.condition));
   }
-  return out.value();
+  return hash.value();
 }
 
 }  // namespace capsize
