@@ -400,12 +400,17 @@ class FastJudge final : public MemberJudge {
 
   void remove(const std::string& why, std::uint64_t block, std::uint64_t first, std::uint64_t last,
               Tally& tally) {
+    if (why != last_removed_by_) {  // most blocks are removed by what removed the one before
+      last_removed_by_ = why;
+      last_removal_ = hash_of_removal(why);
+    }
     MemberState state{.rules = rules_, .removed = tally.precondition(why)};
     tally.count(state, last - first, block + first);
-    const std::uint64_t hash = hash_of_removal(why);
-    for (std::uint64_t place = first; place < last; ++place) {
-      tally.sums.digest += member_digest(block + place, hash);
+    std::uint64_t digest = 0;
+    for (std::uint64_t number = block + first; number < block + last; ++number) {
+      digest += member_digest(number, last_removal_);
     }
+    tally.sums.digest += digest;
   }
 
   // ---- one place after the other: parts of blocks, and conditions that read lists ------------
@@ -624,8 +629,8 @@ class FastJudge final : public MemberJudge {
 
   // Points in history that read the words alike share what is found for them.
   const BlockLists* same_lists(BlockLists read) {
-    const auto found = std::ranges::find_if(
-        lists_, [&read](const BlockLists& other) { return other == read; });
+    const auto found =
+        std::ranges::find_if(lists_, [&read](const BlockLists& other) { return other == read; });
     return found != lists_.end() ? &*found : &lists_.emplace_back(std::move(read));
   }
 
@@ -718,6 +723,8 @@ class FastJudge final : public MemberJudge {
   std::uint64_t block_members_ = 1;
   bool by_place_ = false;  // a condition reads an axis of the block
   std::uint64_t run_ = 0;
+  std::string last_removed_by_;
+  std::uint64_t last_removal_ = hash_of_removal("");
   // Elements of a list and nodes of a map stay where they are: they are known by their address.
   std::list<BlockLists> lists_;
   std::map<std::string, const BlockLists*> lists_by_words_;
