@@ -61,7 +61,7 @@ void expect_agreement_on_random_members(const std::string& name) {
   ASSERT_TRUE(judge.has_value());
   const auto last = static_cast<std::int64_t>(universe.members);
   std::int64_t judged = 0;
-  rc::prop(name, [&] {
+  const bool holds = rc::check(name, [&] {
     // Axis by axis: a number drawn evenly would hardly ever meet the engine's preconditions.
     std::vector<std::int32_t> choices(universe.axes.size());
     for (std::size_t axis = 0; axis < choices.size(); ++axis) {
@@ -75,6 +75,7 @@ void expect_agreement_on_random_members(const std::string& name) {
     if (plain.precondition.empty()) ++judged;
     if (!(fast == plain)) RC_FAIL(place_of(universe, number));
   });
+  EXPECT_TRUE(holds);
   EXPECT_GT(judged, 0);
 }
 
@@ -92,14 +93,14 @@ RC_GTEST_PROP(MemberJudgePieces, AddUp, ()) {
   static const Universe universe = universe_named("pr23972");
   static const auto judge = MemberJudge::make(universe, std::nullopt);
   const std::int64_t begin =
-      *generators::evenly(0, static_cast<std::int64_t>(universe.members) - 400);
-  const std::int64_t cut = *generators::evenly(1, 400);
+      *generators::evenly(0, static_cast<std::int64_t>(universe.members) - 100);
+  const std::int64_t cut = *generators::evenly(1, 100);
   const auto first = static_cast<std::uint64_t>(begin);
   const std::uint64_t middle = first + static_cast<std::uint64_t>(cut);
   Tally whole;
-  (*judge)->run(first, first + 400, whole);
+  (*judge)->run(first, first + 100, whole);
   Tally later;
-  (*judge)->run(middle, first + 400, later);
+  (*judge)->run(middle, first + 100, later);
   Tally pieces;
   (*judge)->run(first, middle, pieces);
   later.add(pieces);
@@ -119,7 +120,7 @@ TEST(MemberJudge, ConditionsOnListsAndOnLayoutsLeaveOutTheSameMembersBothWays) {
     for (const auto way : {MemberJudge::Way::fast, MemberJudge::Way::plain}) {
       auto judge = MemberJudge::make(universe, *where, way);
       Tally& tally = tallies[way == MemberJudge::Way::plain ? 1 : 0];
-      (*judge)->run(7 * of_tp, 8 * of_tp, tally);
+      (*judge)->run(6 * of_tp, 8 * of_tp, tally);
     }
     EXPECT_EQ(tallies[0].sums, tallies[1].sums) << text;
     EXPECT_EQ(tallies[0].left_out, tallies[1].left_out) << text;
