@@ -18,6 +18,18 @@ std::vector<const Law*> laws_over_sets() {
   return out;
 }
 
+// What judge_sets asks of each law, close together in memory: it is asked many million times.
+struct SetLaw {
+  SetFinding (*check)(const SetCase&) = nullptr;
+  bool judges_empty_lists = false;
+};
+
+std::vector<SetLaw> checks_over_sets() {
+  std::vector<SetLaw> out;
+  for (const Law* law : set_laws()) out.push_back({law->check_set, law->judges_empty_lists});
+  return out;
+}
+
 bool rises(const SizeList& sizes) {
   return std::ranges::adjacent_find(sizes, std::ranges::greater_equal{}) == sizes.end();
 }
@@ -140,16 +152,20 @@ std::span<const Law* const> set_laws() {
 
 // As not_judged of law.hpp decides for whole paths.
 void judge_sets(const SetCase& in, std::span<SetFinding> out) {
-  const auto judges = set_laws();
-  assert(out.size() >= judges.size());
+  static const std::vector<SetLaw> checks = checks_over_sets();
+  assert(out.size() >= checks.size());
   if (in.standing != LawVerdict::pass) {
-    std::fill_n(out.begin(), judges.size(), SetFinding{in.standing});
+    std::fill_n(out.begin(), checks.size(), SetFinding{in.standing});
     return;
   }
-  const bool nothing_kept = in.kept.empty();
-  for (std::size_t i = 0; i < judges.size(); ++i) {
-    const bool judged = !nothing_kept || (judges[i]->judges_empty_lists && !in.candidates.empty());
-    out[i] = judged ? judges[i]->check_set(in) : SetFinding{LawVerdict::undecided};
+  SetFinding* next = out.data();
+  if (!in.kept.empty()) {
+    for (const SetLaw& law : checks) *next++ = law.check(in);
+    return;
+  }
+  for (const SetLaw& law : checks) {
+    const bool judged = law.judges_empty_lists && !in.candidates.empty();
+    *next++ = judged ? law.check(in) : SetFinding{LawVerdict::undecided};
   }
 }
 
