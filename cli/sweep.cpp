@@ -44,6 +44,7 @@ struct SweepOptions {
   std::string failures;
   std::vector<std::string> merge;
   unsigned threads = 0;
+  std::optional<std::uint64_t> member;
   bool json = false;
   bool quiet = false;
 };
@@ -235,17 +236,10 @@ int stopped(const SweepOptions& options, const Task& task) {
 
 std::string rate_line(const SweepRun& run) {
   if (run.members == 0) return "";
-  return labelled("speed", fmt::format("{} members in {:.1f} s by {} threads: {} a second",
-                                       grouped(run.members), run.seconds, run.threads,
-                                       rounded(run.members_a_second())));
-}
-
-// How a member is checked again: by a line where it needs no file.
-std::string again_line(const Universe& universe, std::uint64_t member) {
-  CheckRequest request = request_of(universe, member);
-  if (request.model_config) return "";
-  request.try_repairs = false;
-  return check(request).repro;
+  return labelled("speed",
+                  fmt::format("{} members in {:.1f} s by {} {}: {} a second", grouped(run.members),
+                              run.seconds, run.threads, run.threads == 1 ? "thread" : "threads",
+                              rounded(run.members_a_second())));
 }
 
 // Writes what was asked for, prints the certificate, and ends with its verdict. `universe` is
@@ -267,10 +261,11 @@ int conclude(const SweepOptions& options, const Certificate& certificate,
   }
   std::string text = json;
   if (!options.json) {
-    const AgainLine again = [&](std::uint64_t member) {
-      return universe == nullptr ? std::string() : again_line(*universe, member);
-    };
-    text = render(certificate, again, colour_wanted()) + rate_line(certificate.run);
+    const std::string& given =
+        options.universe.empty() ? certificate.universe.name : options.universe;
+    // A launcher's output may look like a terminal and is none.
+    const bool colour = colour_wanted() && certificate.run.ranks == 1;
+    text = render(certificate, given, colour) + rate_line(certificate.run);
     if (!files.empty()) {
       text += labelled("scenarios", fmt::format("{} written; again: capsize scenarios run {}",
                                                 files.size(), shell_quoted(options.failures)));
@@ -368,7 +363,37 @@ int merge_files(const SweepOptions& options) {
   return conclude(options, *merged, fits ? &*universe : nullptr);
 }
 
+// ---- one member ---------------------------------------------------------------------------------
+
+// The check that one member stands for, as `capsize check` tells it.
+int check_member(const SweepOptions& options) {
+  const bool sweeps = !options.where.empty() || !options.shard.empty() || !options.resume.empty() ||
+                      !options.certificate.empty() || !options.failures.empty() ||
+                      !options.merge.empty() || options.threads != 0;
+  if (sweeps || options.universe.empty()) {
+    return report(options, {"--member", "one member of a universe is checked, nothing is swept",
+                            "capsize sweep UNIVERSE --member N, with --json or nothing else"});
+  }
+  auto universe = find_universe(options.universe);
+  if (!universe) return report(options, std::move(universe.error()));
+  if (*options.member >= universe->members) {
+    return report(options,
+                  {"--member", universe->name + " has no member " + std::to_string(*options.member),
+                   "its members are numbered from 0 to " + std::to_string(universe->members - 1)});
+  }
+  const CheckResult result = check(request_of(*universe, *options.member));
+  if (options.json) return print(to_json(result) + "\n") ? exit_status(result.verdict) : kBadInput;
+  if (result.error) return fail(*result.error);
+  std::vector<std::int32_t> choices(universe->axes.size());
+  universe->unrank(*options.member, choices);
+  std::string text = labelled("universe", universe->name + ": " + universe->title);
+  text += labelled("member", fmt::format("{}: {}", *options.member, universe->text_of(choices)));
+  text += "\n" + render(result, colour_wanted());
+  return print(text) ? exit_status(result.verdict) : kBadInput;
+}
+
 int run_sweep_command(const SweepOptions& options) {
+  if (options.member) return check_member(options);
   if (!options.merge.empty()) return merge_files(options);
   if (options.universe.empty()) {
     return report(options,
@@ -392,6 +417,7 @@ int run_sweep_command(const SweepOptions& options) {
 Run add_sweep(CLI::App& app) {
   auto options = std::make_shared<SweepOptions>();
   app.add_option("UNIVERSE", options->universe, "a universe of capsize, or a file");
+  app.add_option("--member", options->member, "check one member, by its number, and no other");
   app.add_option("--where", options->where, "judge only members for which this holds: \"tp <= 8\"");
   app.add_option("--threads", options->threads, "threads (default: one a processor)")
       ->check(CLI::Range(1U, kThreadsMax));

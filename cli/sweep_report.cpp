@@ -38,9 +38,9 @@ std::string headline_of(const Certificate& c, const SweepSummary& summary, bool 
 
 class Report {
  public:
-  Report(const Certificate& certificate, const AgainLine& again)
+  Report(const Certificate& certificate, const std::string& given)
       : c_(certificate),
-        again_(again),
+        given_(given),
         summary_(summary_of(certificate)),
         rules_(rules_of(c_.universe)) {}
 
@@ -129,38 +129,41 @@ class Report {
 
   void laws() {
     std::vector<std::vector<std::string>> rows = {
-        {"", "law", "rules", "passed", "failed", "undecided", "not asked", "first failure"}};
+        {"", "law", "rules", "passed", "failed", "undecided", "not asked", "fails on"}};
     for (const LawCount& each : summary_.laws) {
       if (each.passed + each.failed + each.undecided == 0) continue;
+      std::string paths;
+      for (const PathFailures& on : each.failed_on) {
+        paths += fmt::format("{}{} {}", paths.empty() ? "" : ", ", on.path, grouped(on.members));
+      }
       rows.push_back({"", c_.laws[each.law], rules_[each.rules].empty() ? "-" : rules_[each.rules],
                       grouped(each.passed), grouped(each.failed), grouped(each.undecided),
-                      grouped(each.not_applicable),
-                      each.first_failure ? std::to_string(*each.first_failure) : "-"});
+                      grouped(each.not_applicable), paths.empty() ? "-" : paths});
     }
     if (rows.size() == 1) return;
-    out_ += "\n" + table(rows, {false, false, false, true, true, true, true, true});
+    out_ += "\n" + table(rows, {false, false, false, true, true, true, true, false});
   }
 
-  // Members that fail first, with the laws that they break.
+  // Members that fail first, with what they break.
   void failures() {
     std::map<std::uint64_t, std::string> broken;
     for (const LawCount& each : summary_.laws) {
-      if (!each.first_failure) continue;
-      std::string& laws = broken[*each.first_failure];
-      laws.append(laws.empty() ? "" : ", ").append(c_.laws[each.law]);
+      for (const PathFailures& on : each.failed_on) {
+        std::string& laws = broken[on.first];
+        laws += fmt::format("{}{} on {}", laws.empty() ? "" : ", ", c_.laws[each.law], on.path);
+      }
     }
     if (broken.empty()) return;
     out_ += "\nsmallest failures\n";
     for (const auto& [member, laws] : broken) {
-      out_ += fmt::format("  {}\n    member {}: {}\n", laws, member, c_.text_of_member(member));
-      if (const std::string again = again_(member); !again.empty()) {
-        out_ += "    again: " + again + "\n";
-      }
+      out_ += fmt::format("  member {}: {}\n    {}\n", member, laws, c_.text_of_member(member));
+      out_ +=
+          fmt::format("    again: capsize sweep {} --member {}\n", shell_quoted(given_), member);
     }
   }
 
   const Certificate& c_;
-  const AgainLine& again_;
+  const std::string& given_;
   const SweepSummary summary_;
   const std::vector<std::string> rules_;
   std::string out_;
@@ -168,8 +171,8 @@ class Report {
 
 }  // namespace
 
-std::string render(const Certificate& certificate, const AgainLine& again, bool colour) {
-  return Report(certificate, again).run(colour);
+std::string render(const Certificate& certificate, const std::string& given, bool colour) {
+  return Report(certificate, given).run(colour);
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows,

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,10 +9,8 @@
 
 namespace capsize::cli {
 
-// What repeats the smallest failures: a line to paste for a member, or empty where there is none.
-using AgainLine = std::function<std::string(std::uint64_t member)>;
-
-[[nodiscard]] std::string render(const Certificate& certificate, const AgainLine& again,
+// `given` is how the universe was named, for lines to paste.
+[[nodiscard]] std::string render(const Certificate& certificate, const std::string& given,
                                  bool colour);
 
 // Rows of cells as aligned columns, two blanks between them. The columns in `right` are numbers.

@@ -37,6 +37,28 @@ void count_law(LawCount& out, const MemberState& state, const StateCount& counte
   }
   out.failed += counted.members;
   out.first_failure = std::min(out.first_failure.value_or(counted.first), counted.first);
+  for (std::size_t path = 0; path < kSweepPaths; ++path) {
+    if (state.paths.at(path).of(out.law) != LawVerdict::violation) continue;
+    PathFailures& on = out.failed_on.at(path);
+    on.first = on.members == 0 ? counted.first : std::min(on.first, counted.first);
+    on.members += counted.members;
+  }
+}
+
+// A count for each law and each label, with a place for each path.
+std::vector<LawCount> no_counts(const Certificate& certificate, std::size_t rules) {
+  const std::vector<std::string>& names = certificate.state.tally.paths;
+  std::vector<PathFailures> paths(kSweepPaths);
+  for (std::size_t path = 0; path < kSweepPaths; ++path) {
+    paths[path].path = path < names.size() ? names[path] : "path " + std::to_string(path + 1);
+  }
+  std::vector<LawCount> out;
+  for (std::size_t law = 0; law < certificate.laws.size(); ++law) {
+    for (std::size_t label = 0; label < rules; ++label) {
+      out.push_back({.law = law, .rules = static_cast<std::uint16_t>(label), .failed_on = paths});
+    }
+  }
+  return out;
 }
 
 std::vector<RemovedCount> removed_counts(const Tally& tally) {
@@ -145,11 +167,7 @@ SweepSummary summary_of(const Certificate& certificate) {
   const std::size_t laws = certificate.laws.size();
   const std::size_t rules = rules_of(certificate.universe).size();
   SweepSummary out;
-  for (std::size_t law = 0; law < laws; ++law) {
-    for (std::size_t label = 0; label < rules; ++label) {
-      out.laws.push_back({.law = law, .rules = static_cast<std::uint16_t>(label)});
-    }
-  }
+  out.laws = no_counts(certificate, rules);
   for (const auto& [state, counted] : tally.states) {
     if (state.removed != 0) {
       out.removed += counted.members;
@@ -159,6 +177,9 @@ SweepSummary summary_of(const Certificate& certificate) {
     for (std::size_t law = 0; law < laws; ++law) {
       count_law(out.laws[law * rules + state.rules], state, counted);
     }
+  }
+  for (LawCount& law : out.laws) {
+    std::erase_if(law.failed_on, [](const PathFailures& on) { return on.members == 0; });
   }
   out.preconditions = removed_counts(tally);
   count_graphs(out, tally, rules);
@@ -258,7 +279,7 @@ Result<Certificate> merge(std::span<const NamedCertificate> parts) {
     for (const MemberRange& range : part.state.done.all()) (void)out.state.done.add(range);
     out.state.tally.add(part.state.tally);
     out.run.threads += part.run.threads;
-    out.run.ranks += part.run.ranks;
+    out.run.ranks = std::max(out.run.ranks, part.run.ranks);
     out.run.members += part.run.members;
     out.run.seconds = std::max(out.run.seconds, part.run.seconds);
   }

@@ -28,7 +28,7 @@ struct SweepRun {
   std::uint64_t threads = 0;
   std::uint64_t ranks = 1;
   std::uint64_t members = 0;  // judged by this run, without those of a checkpoint
-  double seconds = 0;
+  double seconds = 0;         // of the slowest of its parts
   // The machine's threads together, while they judged; 0 where nothing was judged.
   [[nodiscard]] std::uint64_t members_a_second() const;
 };
@@ -61,6 +61,13 @@ struct Certificate {
 
 // ---- what it says -------------------------------------------------------------------------------
 
+// The members that break a law on one path.
+struct PathFailures {
+  std::string path;
+  std::uint64_t members = 0;
+  std::uint64_t first = 0;
+};
+
 // One law under one rules label, over all members that were judged.
 struct LawCount {
   std::size_t law = 0;      // index into Certificate::laws
@@ -70,6 +77,7 @@ struct LawCount {
   std::uint64_t undecided = 0;
   std::uint64_t not_applicable = 0;
   std::optional<std::uint64_t> first_failure;
+  std::vector<PathFailures> failed_on;  // in the order of the paths; a member may fail on several
 };
 
 struct RemovedCount {

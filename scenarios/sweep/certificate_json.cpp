@@ -134,7 +134,13 @@ class Body {
       out_.field("undecided", number(each.undecided));
       out_.field("not_applicable", number(each.not_applicable));
       member("first_failure", each.first_failure);
-      out_.end_object();
+      out_.key("failed_on").begin_array();
+      for (const PathFailures& on : each.failed_on) {
+        out_.begin_object().field("path", on.path).field("members", number(on.members));
+        member("first", on.first);
+        out_.end_object();
+      }
+      out_.end_array().end_object();
     }
     out_.end_array();
   }

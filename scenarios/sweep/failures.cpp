@@ -112,24 +112,33 @@ CheckResult checked(const Universe& universe, std::uint64_t number) {
 
 std::string at_rules(const std::string& rules) { return rules.empty() ? "" : " at rules " + rules; }
 
-Result<Scenario> broken_law(const Universe& universe, std::uint64_t number, const std::string& law,
-                            const std::string& rules) {
-  const CheckResult result = checked(universe, number);
+// What a scenario is about: a law that the smallest member of its kind breaks on a path.
+struct BrokenLaw {
+  const std::string& law;
+  const std::string& path;
+  const std::string& rules;
+  std::uint64_t member = 0;
+};
+
+Result<Scenario> scenario_of(const Universe& universe, const BrokenLaw& broken) {
+  const CheckResult result = checked(universe, broken.member);
   const auto finding = std::ranges::find_if(result.findings, [&](const Finding& each) {
-    return each.law == law && each.verdict == LawVerdict::violation;
+    return each.law == broken.law && each.path == broken.path &&
+           each.verdict == LawVerdict::violation;
   });
   if (finding == result.findings.end()) {
-    return tl::unexpected(
-        Error{"member " + std::to_string(number),
-              "the sweep finds " + law + " broken, a check of it does not",
-              "this is a fault of capsize: please report this line; " + result.repro});
+    return tl::unexpected(Error{
+        "member " + std::to_string(broken.member),
+        "the sweep finds " + broken.law + " broken on " + broken.path + ", a check of it does not",
+        "this is a fault of capsize: please report this line: " + result.repro});
   }
-  auto out = launch_of(universe, number);
+  auto out = launch_of(universe, broken.member);
   if (!out) return out;
-  out->id = file_name_of("sweep-" + universe.name + "-" + law + (rules.empty() ? "" : "-" + rules));
-  out->title = law + " is broken" + at_rules(rules) + ": the smallest member of " + universe.name +
-               " that shows it";
-  out->defect_class = class_of(law);
+  out->id = file_name_of("sweep-" + universe.name + "-" + broken.law +
+                         (broken.rules.empty() ? "" : "-" + broken.rules));
+  out->title = broken.law + " is broken on " + broken.path + at_rules(broken.rules) +
+               ": the smallest member of " + universe.name + " that shows it";
+  out->defect_class = class_of(broken.law);
   out->expect.push_back(expectation_of(result, *finding));
   return out;
 }
@@ -174,11 +183,16 @@ Result<std::vector<Scenario>> failures_of(const Universe& universe,
   const std::vector<std::string> rules = rules_of(certificate.universe);
   std::vector<Scenario> out;
   for (const LawCount& law : summary_of(certificate).laws) {
-    if (!law.first_failure) continue;
-    auto made =
-        broken_law(universe, *law.first_failure, certificate.laws[law.law], rules[law.rules]);
-    if (!made) return tl::unexpected(std::move(made.error()));
-    out.push_back(*std::move(made));
+    bool smallest_told = false;  // it has the name without a path
+    for (const PathFailures& on : law.failed_on) {
+      auto made =
+          scenario_of(universe, {certificate.laws[law.law], on.path, rules[law.rules], on.first});
+      if (!made) return tl::unexpected(std::move(made.error()));
+      const bool smallest = !smallest_told && on.first == law.first_failure;
+      if (!smallest) made->id = file_name_of(made->id + "-" + on.path);
+      smallest_told |= smallest;
+      out.push_back(*std::move(made));
+    }
   }
   for (const auto& [label, members] : refused_members(certificate.state.tally)) {
     for (const std::uint64_t number : members) {

@@ -11,9 +11,10 @@
 
 namespace capsize {
 
-// One for each law and rules label under which a member fails, and one for each label under which
-// the engine refuses a member because its filter leaves no size. Fails where a check of a member
-// does not find what the sweep did: that is a fault of capsize.
+// One for each law, rules label and path on which a member fails: sweep-UNIVERSE-LAW-RULES is the
+// smallest of all paths, those of other paths have the path behind it. And one for each label under
+// which the engine refuses a member because its filter leaves no size. Fails where a check of a
+// member does not find what the sweep did: that is a fault of capsize.
 [[nodiscard]] Result<std::vector<Scenario>> failures_of(const Universe& universe,
                                                         const Certificate& certificate);
 

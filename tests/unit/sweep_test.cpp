@@ -154,6 +154,12 @@ TEST(Certificates, CountMembersByOutcomeLawAndPrecondition) {
   EXPECT_EQ(old_rules.undecided, 1U);
   EXPECT_EQ(old_rules.passed, 0U);
   EXPECT_EQ(old_rules.first_failure, 2U);
+  ASSERT_EQ(old_rules.failed_on.size(), 2U);
+  EXPECT_EQ(old_rules.failed_on[0].path, "prefill");
+  EXPECT_EQ(old_rules.failed_on[0].members, 1U);
+  EXPECT_EQ(old_rules.failed_on[1].path, "decode");
+  EXPECT_EQ(old_rules.failed_on[1].members, 2U);
+  EXPECT_EQ(old_rules.failed_on[1].first, 4U);
   EXPECT_EQ(summary.laws[1].rules, 1);
   EXPECT_EQ(summary.laws[1].passed, 3U);
   EXPECT_EQ(summary.laws[1].first_failure, std::nullopt);
