@@ -1,6 +1,7 @@
 #include "properties/set_case.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <iterator>
 #include <optional>
@@ -24,11 +25,19 @@ struct SetLaw {
   bool judges_empty_lists = false;
 };
 
-std::vector<SetLaw> checks_over_sets() {
-  std::vector<SetLaw> out;
-  for (const Law* law : set_laws()) out.push_back({law->check_set, law->judges_empty_lists});
-  return out;
-}
+// Not a vector: the first call allocates nothing either.
+struct SetLaws {
+  std::array<SetLaw, 16> all{};
+  std::size_t count = 0;
+
+  SetLaws() {
+    for (const Law* law : laws()) {
+      if (law->check_set == nullptr) continue;
+      assert(count < all.size());
+      all[count++] = {law->check_set, law->judges_empty_lists};
+    }
+  }
+};
 
 bool rises(const SizeList& sizes) {
   return std::ranges::adjacent_find(sizes, std::ranges::greater_equal{}) == sizes.end();
@@ -152,7 +161,8 @@ std::span<const Law* const> set_laws() {
 
 // As not_judged of law.hpp decides for whole paths.
 void judge_sets(const SetCase& in, std::span<SetFinding> out) {
-  static const std::vector<SetLaw> checks = checks_over_sets();
+  static const SetLaws known;
+  const std::span<const SetLaw> checks(known.all.data(), known.count);
   assert(out.size() >= checks.size());
   if (in.standing != LawVerdict::pass) {
     std::fill_n(out.begin(), checks.size(), SetFinding{in.standing});

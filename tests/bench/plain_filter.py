@@ -1,8 +1,9 @@
 """The filter of the grid in plain Python, for comparison: lists of integers and the % operator.
 
-Reads {"lists": [[4, 8]], "filters": [{"modulus": 8, "contract": 16}], "usable": [8]} and prints the
-combinations, the seconds of processor time that they took, and three sums that the caller compares with its own:
-combinations with a kept size that is not usable, wasted sizes, padded tokens.
+Reads {"lists": [[4, 8]], "filters": [{"modulus": 8, "contract": 16}], "usable": [8]} and prints
+the combinations, the seconds of processor time that they took, and four sums that the caller
+compares with its own: combinations with a kept size that is not usable, and with one that breaks
+the contract; wasted sizes; padded tokens.
 """
 
 import bisect
