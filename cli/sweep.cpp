@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 
@@ -59,13 +60,26 @@ int report(const SweepOptions& options, Error error) {
 std::atomic<bool> stop_asked = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only set such a flag");
 
-void ask_to_stop(int /*signal*/) { stop_asked.store(true); }
+std::atomic<std::int64_t> stop_asked_at = 0;
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
-// The first signal lets chunks end and keeps the state; the second ends the program at once.
+// The first signal lets chunks end and keeps the state. A later one ends the program at once; those
+// that come with the first are its echoes (launchers signal a process and its group).
+void ask_to_stop(int signal) {
+  constexpr std::int64_t kEchoSeconds = 2;
+  timespec now{};
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!stop_asked.exchange(true)) {
+    stop_asked_at.store(now.tv_sec);
+  } else if (now.tv_sec - stop_asked_at.load() >= kEchoSeconds) {
+    (void)std::signal(signal, SIG_DFL);
+    (void)std::raise(signal);
+  }
+}
+
 void stop_on_signals() {
   struct sigaction action {};
   action.sa_handler = ask_to_stop;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
   (void)sigaction(SIGINT, &action, nullptr);
   (void)sigaction(SIGTERM, &action, nullptr);

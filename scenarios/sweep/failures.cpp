@@ -56,6 +56,7 @@ Result<Scenario> launch_of(const Universe& universe, std::uint64_t number) {
   Scenario out;
   out.engine = universe.engine;
   out.launch = universe.words_of(choices);
+  out.gpu = request_of(universe, number).gpu;
   out.source.universe = universe.name;
   out.source.member = static_cast<std::int64_t>(number);
   out.source.note = universe.text_of(choices);

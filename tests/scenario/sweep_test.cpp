@@ -234,6 +234,24 @@ TEST_F(SweepProgram, KilledAndResumedSaysTheSame) {
   EXPECT_LT(certificate["run"]["members"], expected["covered"]) << "nothing was taken up";
 }
 
+// Would catch: a stop that loses what was done, writes a certificate of a part, or looks like a
+// verdict. The sender signals the process and then its group, as launchers do.
+TEST_F(SweepProgram, AStoppedRunKeepsItsStateAndIsNoVerdict) {
+  const auto stopped = test::run_child(
+      {.arguments = {"/usr/bin/env", "timeout", "--preserve-status", "-s", "TERM", "0.5",
+                     CAPSIZE_PROGRAM, "sweep", "sglang-full", "--threads", "1", "--resume",
+                     at("state.json"), "--certificate", at("c.json"), "--quiet"}});
+  ASSERT_TRUE(stopped) << stopped.error();
+  EXPECT_EQ(stopped->exit_status, 4) << stopped->err;
+  EXPECT_EQ(stopped->out, "");
+  EXPECT_THAT(stopped->err, AllOf(HasSubstr("stopped after"), HasSubstr(at("state.json"))));
+  EXPECT_FALSE(std::filesystem::exists(at("c.json")));
+  const auto state = json_of(at("state.json"));
+  ASSERT_TRUE(state.is_object());
+  EXPECT_GT(state["covered"], 0);
+  EXPECT_EQ(state["complete"], false);
+}
+
 // ---- ranks --------------------------------------------------------------------------------------
 
 bool has_mpirun() {
