@@ -2,7 +2,6 @@
 // which event, what was created, used, waited for and ordered before. Short schedules are tried
 // one by one, longer ones at random.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <array>
 #include <map>
@@ -15,6 +14,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/plan_laws.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::capture_is_legal_test {
 namespace {
@@ -312,6 +312,7 @@ TEST(CaptureIsLegalProperty, EveryScheduleOfThreeEvents) {
     }
   }
   EXPECT_EQ(count, kSteps * kSteps * kSteps);
+  property::visited(count);
   EXPECT_GT(broken, count / 20);
   EXPECT_LT(broken, count - count / 20);
 }
@@ -380,15 +381,17 @@ rc::Gen<Step> any_step(std::int64_t ranks, std::int64_t families) {
 }
 
 // Twelve events, six ranks, three communicators of which some ranks are alone in theirs.
-RC_GTEST_PROP(CaptureIsLegalProperty, RandomSchedules, ()) {
-  static const World world{6,
-                           {{{0, 1, 2, 3, 4, 5}}, {{0, 1}, {2}, {3, 4}}, {{0, 2, 4}, {1, 3, 5}}},
-                           {Transport::checked, Transport::raw, Transport::peer}};
-  const auto steps =
-      *rc::gen::resize(14, rc::gen::container<std::vector<Step>>(any_step(world.ranks, 3)));
-  RC_CLASSIFY(property::breaches_of("capture_is_legal", plan_of(world, steps)).empty(), "legal");
-  const std::string wrong = difference(world, steps);
-  if (!wrong.empty()) RC_FAIL(wrong);
+TEST(CaptureIsLegalProperty, RandomSchedules) {
+  EXPECT_TRUE(property::holds("random schedules", [] {
+    static const World world{6,
+                             {{{0, 1, 2, 3, 4, 5}}, {{0, 1}, {2}, {3, 4}}, {{0, 2, 4}, {1, 3, 5}}},
+                             {Transport::checked, Transport::raw, Transport::peer}};
+    const auto steps =
+        *rc::gen::resize(14, rc::gen::container<std::vector<Step>>(any_step(world.ranks, 3)));
+    RC_CLASSIFY(property::breaches_of("capture_is_legal", plan_of(world, steps)).empty(), "legal");
+    const std::string wrong = difference(world, steps);
+    if (!wrong.empty()) RC_FAIL(wrong);
+  }));
 }
 
 // ---- within one program ----------------------------------------------------------------------

@@ -253,7 +253,7 @@ bool differ(const Program& a, const Program& b) {
 TEST(CountsMatchProperty, RandomMembers) {
   Histogram seen;
   seen.declare("verdict", {"sound", "broken"});
-  EXPECT_TRUE(rc::check("what the law flags, two ranks contradict each other in", [&seen] {
+  EXPECT_TRUE(holds("what the law flags, two ranks contradict each other in", [&seen] {
     const MemberCase in = *member_cases();
     Lifecycle plan{.world = 4};
     add_group(plan, "g", {{0, 1, 2, 3}});
@@ -285,7 +285,7 @@ TEST(CountsMatchProperty, RandomMembers) {
 TEST(CountsMatchProperty, RandomSizes) {
   Histogram seen;
   seen.declare("verdict", {"sound", "broken"});
-  EXPECT_TRUE(rc::check("a member holds its size, and all hold the sum", [&seen] {
+  EXPECT_TRUE(holds("a member holds its size, and all hold the sum", [&seen] {
     using namespace generators;
     const std::int64_t members = *evenly(1, 4);
     std::vector<std::int64_t> sizes;

@@ -9,6 +9,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/plan_laws.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::property::divisible_plan_test {
 namespace {
@@ -81,13 +82,14 @@ TEST(DivisiblePlanProperty, EverySmallGroupAndCount) {
     }
   }
   EXPECT_EQ(cases, 6 * 4 * 25 * 2 * 3);
+  visited(cases);
   EXPECT_GT(broken, 400);
 }
 
 // Groups of one, two and three ranks in one class: an operation that one of them cannot do is
 // flagged for that one, and no other.
 TEST(DivisiblePlanProperty, RandomPlansWithGroupsOfSeveralSizes) {
-  EXPECT_TRUE(rc::check("every group that cannot share is found", [] {
+  EXPECT_TRUE(holds("every group that cannot share is found", [] {
     Lifecycle plan{.world = 12};
     const GroupId group =
         parts::add_group(plan, "g", {{0}, {1, 2}, {3, 4, 5}, {6, 7, 8, 9, 10, 11}});

@@ -66,6 +66,7 @@ TEST(DivisibleProperty, EveryCountOfEverySmallLayout) {
   });
   EXPECT_EQ(layouts_visited, 2168);
   EXPECT_EQ(counts, 2168 * kLargestCount);
+  visited(counts);
   EXPECT_GT(usable, counts / 4);
   EXPECT_LT(usable, counts * 3 / 4);
 }
@@ -92,7 +93,7 @@ TEST(DivisibleProperty, RandomListsOnRandomLayouts) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "undecided"});
   seen.declare("list", {"ascending", "unsorted", "with zero", "with repeats"});
-  EXPECT_TRUE(rc::check("divisible is what every rank can split", [&seen] {
+  EXPECT_TRUE(holds("divisible is what every rank can split", [&seen] {
     const LayoutCase layout = *layouts();
     PrefillCase in = *prefill_cases(bounded(generators::size_list(96), 96));
     in.filter.attn_tp = layout.attn_tp;
@@ -123,7 +124,7 @@ TEST(DivisibleProperty, RandomListsOnRandomLayouts) {
 TEST(DivisibleProperty, RandomEagerPadding) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation"});
-  EXPECT_TRUE(rc::check("every eager count is tried once padded", [&seen] {
+  EXPECT_TRUE(holds("every eager count is tried once padded", [&seen] {
     const LayoutCase layout = *layouts();
     const sglang::PaddingInput padding{
         .mlp_sync = *generators::coin(), .attn_tp = layout.attn_tp, .attn_cp = layout.attn_cp};

@@ -60,6 +60,7 @@ TEST(FilterKeepsContractProperty, EverySingleSize) {
     }
   }
   EXPECT_EQ(count, 4 * 8 * 8 * 2 * 64);
+  visited(count);
   EXPECT_GT(broken, 0);
 }
 
@@ -67,7 +68,7 @@ TEST(FilterKeepsContractProperty, RandomPrefillLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "not_applicable", "undecided"});
   seen.declare("known", {"proved", "exhausted"});
-  EXPECT_TRUE(rc::check("prefill filters keep what they state", [&seen] {
+  EXPECT_TRUE(holds("prefill filters keep what they state", [&seen] {
     const PrefillCase in = *prefill_cases(generators::size_list(2048));
     const PlantedPlan plan = plan_of(in);
     const SizeList& kept = plan.captures.paths.front().kept;
@@ -101,7 +102,7 @@ TEST(FilterKeepsContractProperty, RandomPrefillLists) {
 TEST(FilterKeepsContractProperty, RandomDecodeLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "not_applicable", "undecided"});
-  EXPECT_TRUE(rc::check("the decode filter keeps what it states", [&seen] {
+  EXPECT_TRUE(holds("the decode filter keeps what it states", [&seen] {
     const DecodeCase in = *decode_cases(generators::size_list(600));
     const PlantedPlan plan = plan_of(in);
     const SizeList& kept = plan.captures.paths.front().kept;

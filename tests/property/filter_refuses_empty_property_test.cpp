@@ -71,6 +71,7 @@ TEST(FilterRefusesEmptyProperty, EverySingleSizeAndDamage) {
     }
   }
   EXPECT_EQ(count, 4 * 6 * 6 * 24 * 4);
+  visited(count);
   EXPECT_GT(broken, 0);
 }
 
@@ -78,7 +79,7 @@ TEST(FilterRefusesEmptyProperty, RandomPrefillLists) {
   Histogram seen;
   seen.declare("empties", {"no", "yes"});
   seen.declare("silent", {"pass", "violation"});
-  EXPECT_TRUE(rc::check("prefill filters refuse what they empty", [&seen] {
+  EXPECT_TRUE(holds("prefill filters refuse what they empty", [&seen] {
     const PrefillCase in = *prefill_cases(generators::size_list(2048));
     PlantedPlan plan = plan_of(in);
     CapturePath& path = plan.captures.paths.front();
@@ -99,7 +100,7 @@ TEST(FilterRefusesEmptyProperty, RandomPrefillLists) {
 TEST(FilterRefusesEmptyProperty, RandomDecodeLists) {
   Histogram seen;
   seen.declare("refused", {"no", "yes"});
-  EXPECT_TRUE(rc::check("the decode filter refuses what it empties", [&seen] {
+  EXPECT_TRUE(holds("the decode filter refuses what it empties", [&seen] {
     const DecodeCase in = *decode_cases(generators::size_list(600));
     PlantedPlan plan = plan_of(in);
     CapturePath& path = plan.captures.paths.front();

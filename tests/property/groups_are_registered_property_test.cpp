@@ -2,7 +2,6 @@
 // every capture, who has exchanged what since. Short schedules are tried one by one, longer ones
 // at random; paths, places and memory of operands against tables.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <array>
 #include <map>
@@ -14,6 +13,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/plan_laws.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::groups_are_registered_test {
 namespace {
@@ -219,18 +219,20 @@ rc::Gen<Step> any_step(const World& world) {
 }
 
 // Six ranks, four families, of which one is a window and in one some ranks are alone.
-RC_GTEST_PROP(GroupsAreRegisteredProperty, RandomSchedules, ()) {
-  static const World world{6,
-                           {{{0, 1, 2, 3, 4, 5}},
-                            {{0, 1}, {2}, {3, 4, 5}},
-                            {{0, 2, 4}, {1, 3, 5}},
-                            {{0, 1, 2}, {3, 4, 5}}},
-                           {false, false, false, true}};
-  const auto steps = *rc::gen::resize(16, rc::gen::container<std::vector<Step>>(any_step(world)));
-  bool broken = false;
-  const std::string wrong = difference(world, steps, broken);
-  RC_CLASSIFY(broken, "broken");
-  if (!wrong.empty()) RC_FAIL(wrong);
+TEST(GroupsAreRegisteredProperty, RandomSchedules) {
+  EXPECT_TRUE(property::holds("random schedules", [] {
+    static const World world{6,
+                             {{{0, 1, 2, 3, 4, 5}},
+                              {{0, 1}, {2}, {3, 4, 5}},
+                              {{0, 2, 4}, {1, 3, 5}},
+                              {{0, 1, 2}, {3, 4, 5}}},
+                             {false, false, false, true}};
+    const auto steps = *rc::gen::resize(16, rc::gen::container<std::vector<Step>>(any_step(world)));
+    bool broken = false;
+    const std::string wrong = difference(world, steps, broken);
+    RC_CLASSIFY(broken, "broken");
+    if (!wrong.empty()) RC_FAIL(wrong);
+  }));
 }
 
 // ---- order across streams --------------------------------------------------------------------

@@ -1,16 +1,17 @@
-// What a generator really produced: counts per axis and value, printed once after a run. A value
-// that was declared and never came fails the test: a generator that misses a part of its domain
-// makes every property of that part empty.
+// What a generator really produced: counts per axis and value, part of the block that a run ends
+// in (property_run.hpp). A value that was declared and never came fails the test: a generator that
+// misses a part of its domain makes every property of that part empty.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <concepts>
 #include <cstdint>
-#include <cstdio>
 #include <initializer_list>
 #include <map>
 #include <string>
+
+#include "tests/property/property_run.hpp"
 
 namespace capsize::property {
 
@@ -27,16 +28,15 @@ class Histogram {
     count(axis, std::string(value ? "yes" : "no"));
   }
 
-  // One line an axis; every declared value must have come.
+  // A line an axis in the block of the test; every declared value must have come.
   void print(const std::string& run) const {
-    std::printf("# generated for %s\n", run.c_str());
     for (const auto& [axis, values] : axes_) {
-      std::string line = "#   " + axis + ":";
+      std::string line;
       for (const auto& [value, times] : values) {
-        line += "  " + value + " " + std::to_string(times);
+        line.append(line.empty() ? "" : ", ").append(value + ": " + grouped(times));
         EXPECT_GT(times, 0) << run << ": " << axis << " was never " << value;
       }
-      std::printf("%s\n", line.c_str());
+      tell_axis(axis, line);
     }
   }
 

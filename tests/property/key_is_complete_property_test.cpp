@@ -2,7 +2,6 @@
 // launches out one by one, and deal batches to replicas. Small domains are tried whole, larger
 // ones at random.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <array>
 #include <list>
@@ -205,6 +204,7 @@ TEST(KeyIsCompleteProperty, EveryReplayAfterTwoCaptures) {
     }
   }
   EXPECT_EQ(count, 5 * 9 * 9 * 9 * 9);
+  property::visited(count);
   EXPECT_GT(lost, 1000);
   EXPECT_GT(count - lost, 1000);
 }
@@ -237,7 +237,7 @@ rc::Gen<Listed> listed() {
 TEST(KeyIsCompleteProperty, RandomLives) {
   Histogram seen;
   seen.declare("lost", {"yes", "no"});
-  EXPECT_TRUE(rc::check("every lost look-up is told, and no other", [&seen] {
+  EXPECT_TRUE(property::holds("every lost look-up is told, and no other", [&seen] {
     Life life{.ranks = *evenly(2, 5),
               .acts = *rc::gen::resize(12, rc::gen::container<std::vector<Act>>(act())),
               .listed = *rc::gen::resize(4, rc::gen::container<std::vector<Listed>>(listed()))};
@@ -430,7 +430,7 @@ Launches unfolded(const Launches& folded) {
 TEST(KeyIsCompleteProperty, RandomLaunches) {
   Histogram seen;
   seen.declare("broken", {"yes", "no"});
-  EXPECT_TRUE(rc::check("every difference is told, and no other", [&seen] {
+  EXPECT_TRUE(property::holds("every difference is told, and no other", [&seen] {
     const Launches graph = *launches();
     const Launches step = *one_of<bool>({false, true}) ? *launches() : graph;
     const Differences wanted = differences(graph, step);
@@ -621,31 +621,32 @@ rc::Gen<Sizes> sizes() {
 TEST(KeyIsCompleteProperty, RandomBatches) {
   Histogram seen;
   seen.declare("padded to the sum", {"yes", "no"});
-  EXPECT_TRUE(rc::check("every rank that runs the rows of all is told, and no other", [&seen] {
-    const auto ranks = static_cast<std::size_t>(*evenly(1, 5));
-    Batch batch;
-    using G = std::vector<std::vector<std::int32_t>>;
-    batch.attn_tp =
-        *one_of<G>({{}, {{0}, {1}, {2}, {3}}, {{0, 1}, {2, 3}}, {{1, 0, 2, 3}}, {{2, 1}}});
-    for (auto& group : batch.attn_tp) {
-      std::erase_if(group, [&](std::int32_t rank) { return rank >= static_cast<int>(ranks); });
-    }
-    std::erase_if(batch.attn_tp, [](const auto& group) { return group.empty(); });
-    const auto common = *one_of<std::int64_t>({4, 8, 5, 12, 16, 0});
-    const auto bucket = *one_of<std::int64_t>({8, 16, 12, 24, 32, 48});
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-      batch.tokens.push_back(*one_of<bool>({true, true, false}) ? common : *evenly(0, 17));
-      batch.buckets.push_back(*one_of<bool>({true, true, true, false}) ? bucket : 8);
-      batch.piecewise.push_back(*one_of<bool>({false, false, true}));
-    }
-    batch.listed = *rc::gen::resize(4, rc::gen::container<std::vector<Sizes>>(sizes()));
-    const auto wanted = padded_to_the_sum(batch);
-    seen.count("padded to the sum", !wanted.empty());
-    std::set<std::int64_t> told;
-    for (const Breach& breach : property::breaches_of(kLaw, plan_of(batch)))
-      told.insert(*breach.rank);
-    RC_ASSERT(told == wanted);
-  }));
+  EXPECT_TRUE(
+      property::holds("every rank that runs the rows of all is told, and no other", [&seen] {
+        const auto ranks = static_cast<std::size_t>(*evenly(1, 5));
+        Batch batch;
+        using G = std::vector<std::vector<std::int32_t>>;
+        batch.attn_tp =
+            *one_of<G>({{}, {{0}, {1}, {2}, {3}}, {{0, 1}, {2, 3}}, {{1, 0, 2, 3}}, {{2, 1}}});
+        for (auto& group : batch.attn_tp) {
+          std::erase_if(group, [&](std::int32_t rank) { return rank >= static_cast<int>(ranks); });
+        }
+        std::erase_if(batch.attn_tp, [](const auto& group) { return group.empty(); });
+        const auto common = *one_of<std::int64_t>({4, 8, 5, 12, 16, 0});
+        const auto bucket = *one_of<std::int64_t>({8, 16, 12, 24, 32, 48});
+        for (std::size_t rank = 0; rank < ranks; ++rank) {
+          batch.tokens.push_back(*one_of<bool>({true, true, false}) ? common : *evenly(0, 17));
+          batch.buckets.push_back(*one_of<bool>({true, true, true, false}) ? bucket : 8);
+          batch.piecewise.push_back(*one_of<bool>({false, false, true}));
+        }
+        batch.listed = *rc::gen::resize(4, rc::gen::container<std::vector<Sizes>>(sizes()));
+        const auto wanted = padded_to_the_sum(batch);
+        seen.count("padded to the sum", !wanted.empty());
+        std::set<std::int64_t> told;
+        for (const Breach& breach : property::breaches_of(kLaw, plan_of(batch)))
+          told.insert(*breach.rank);
+        RC_ASSERT(told == wanted);
+      }));
   seen.print("the batches of key_is_complete");
 }
 

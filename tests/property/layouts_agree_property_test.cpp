@@ -14,6 +14,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/plan_laws.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::property::layouts_agree_test {
 namespace {
@@ -216,6 +217,7 @@ TEST(LayoutsAgreeProperty, EveryCollectiveOnEveryLayout) {
     }
   }
   EXPECT_EQ(cases, 4 * 5 * 29 * 29);
+  visited(cases);
   EXPECT_GT(right, 300);
 }
 
@@ -433,7 +435,7 @@ ChainCase some_chain() {
 TEST(LayoutsAgreeProperty, RandomChainsOfRepeatedBlocks) {
   std::int64_t flagged = 0;
   std::int64_t passed = 0;
-  EXPECT_TRUE(rc::check("folded edges are the unfolded ones", [&] {
+  EXPECT_TRUE(holds("folded edges are the unfolded ones", [&] {
     const ChainCase in = some_chain();
     Lifecycle plan{.world = 2};
     Program program;
@@ -521,7 +523,7 @@ std::set<std::int64_t> wrong_receives(const std::vector<Message>& list,
 // A receive that is held against another send than its own.
 TEST(LayoutsAgreeProperty, RandomPipelines) {
   std::int64_t flagged = 0;
-  EXPECT_TRUE(rc::check("receives are held against their sends", [&] {
+  EXPECT_TRUE(holds("receives are held against their sends", [&] {
     const std::vector<Message> first = *messages();
     const std::vector<Message> second = *messages();
     Lifecycle plan{.world = 4};

@@ -3,7 +3,9 @@
 //   CAPSIZE_SEED=0x2a property_tests          a run again: a number or a git hash
 //   RC_PARAMS="max_success=1000000" ...       more cases than the usual 20 000 a property
 //
-// Without CAPSIZE_SEED the seed is fixed where CI is set in the environment, else random.
+// Every test that is a property run ends in a block: the law, the cases, what was generated, the
+// seed and the time (property_run.hpp). Without CAPSIZE_SEED the seed is fixed where CI is set in
+// the environment, else random.
 #include <gmock/gmock.h>
 
 #include <cstdio>
@@ -11,6 +13,7 @@
 #include <random>
 #include <string>
 
+#include "tests/property/property_run.hpp"
 #include "tests/property/seed.hpp"
 
 namespace capsize::property {
@@ -42,6 +45,7 @@ void configure(std::uint64_t seed) {
   }
   parameters += " seed=" + std::to_string(seed);
   setenv("RC_PARAMS", parameters.c_str(), 1);
+  configure_runs(seed, parameters);
 }
 
 }  // namespace
@@ -64,5 +68,6 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   }
   configure(*seed);
+  testing::UnitTest::GetInstance()->listeners().Append(new_run_listener());
   return RUN_ALL_TESTS();
 }

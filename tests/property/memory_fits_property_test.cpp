@@ -184,6 +184,7 @@ TEST(MemoryFitsProperty, EveryShortLife) {
     }
   }
   EXPECT_EQ(count, (1 + 5 + 25 + 125 + 625 + 3125) * 14);
+  visited(count);
   EXPECT_GT(broken, 0);
   EXPECT_LT(broken, count);
 }
@@ -234,7 +235,7 @@ Setting a_setting() {
 TEST(MemoryFitsProperty, RandomLives) {
   Histogram seen;
   seen.declare("broken", {"no", "yes"});
-  EXPECT_TRUE(rc::check("what lives fits the budget", [&seen] {
+  EXPECT_TRUE(holds("what lives fits the budget", [&seen] {
     const Setting setting = a_setting();
     const auto steps = *rc::gen::resize(10, rc::gen::container<std::vector<Step>>(a_step()));
     const auto wanted = faults_of(setting, steps);

@@ -70,13 +70,14 @@ TEST(NoNeedlessDropProperty, EveryPairOfSizes) {
     }
   }
   EXPECT_EQ(count, 4 * 3 * 2 * 276);
+  visited(count);
   EXPECT_GT(wasteful, 0);
 }
 
 TEST(NoNeedlessDropProperty, RandomPrefillLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "undecided"});
-  EXPECT_TRUE(rc::check("waste is what was dropped and runs (prefill)", [&seen] {
+  EXPECT_TRUE(holds("waste is what was dropped and runs (prefill)", [&seen] {
     const LayoutCase layout = *layouts();
     PrefillCase in = *prefill_cases(bounded(generators::size_list(96), 96));
     in.filter.attn_tp = layout.attn_tp;
@@ -94,7 +95,7 @@ TEST(NoNeedlessDropProperty, RandomPrefillLists) {
 TEST(NoNeedlessDropProperty, RandomDecodeLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "undecided"});
-  EXPECT_TRUE(rc::check("waste is what was dropped and runs (decode)", [&seen] {
+  EXPECT_TRUE(holds("waste is what was dropped and runs (decode)", [&seen] {
     LayoutCase layout = *layouts();
     DecodeCase in = *decode_cases(bounded(generators::size_list(96), 96));
     layout.prefill = false;

@@ -9,6 +9,7 @@
 #include "properties/plan_parts.hpp"
 #include "properties/plan_report.hpp"
 #include "tests/property/plan_laws.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::property::one_padded_pair_test {
 namespace {
@@ -76,6 +77,7 @@ TEST(OnePaddedPairProperty, EverySmallPairOfCounts) {
     }
   }
   EXPECT_EQ(cases, 9 * 6 * 10 * 6 * 4);
+  visited(cases);
   EXPECT_GT(broken, cases / 4);
   EXPECT_LT(broken, cases);
 }
@@ -98,7 +100,7 @@ std::set<std::int64_t> lengths_of(const std::string& name, std::int64_t rows,
 TEST(OnePaddedPairProperty, RandomOperands) {
   std::int64_t broken = 0;
   std::int64_t sound = 0;
-  EXPECT_TRUE(rc::check("one pair fits all operands", [&] {
+  EXPECT_TRUE(holds("one pair fits all operands", [&] {
     const auto tokens = *generators::evenly(2, 9);
     const auto bucket = *generators::evenly(tokens, 10);
     const auto requests = *generators::evenly(1, tokens + 1);

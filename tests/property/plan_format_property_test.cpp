@@ -1,7 +1,6 @@
 // Plan files lose nothing: random lifecycles over all fields, and every planted fault, are the same
 // after they were written and read.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 #include "properties/plan_mutants.hpp"
 #include "scenarios/formats/plan.hpp"
 #include "sim/timeline.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::plan_format_property_test {
 namespace {
@@ -477,13 +477,15 @@ rc::Gen<std::vector<std::uint16_t>> rows() {
 
 // Would catch a field that one of reader and writer forgets, mistakes for another or cuts short,
 // a reader that refuses what is sound, and a text that is not written the same way again.
-RC_GTEST_PROP(PlanFormat, WhatIsWrittenReadsBackEqual, ()) {
-  const Lifecycle plan = PlanMaker(Choices(*rows())).make();
-  const std::string text = write_plan(plan);
-  const auto back = read_plan(text);
-  if (!back) RC_FAIL(back.error().where + ": " + back.error().text + "\n" + text);
-  if (!Same()(plan, *back)) RC_FAIL("not the same: " + text + "\nbut: " + write_plan(*back));
-  RC_ASSERT(write_plan(*back) == text);
+TEST(PlanFormat, WhatIsWrittenReadsBackEqual) {
+  EXPECT_TRUE(property::holds("what is written reads back equal", [] {
+    const Lifecycle plan = PlanMaker(Choices(*rows())).make();
+    const std::string text = write_plan(plan);
+    const auto back = read_plan(text);
+    if (!back) RC_FAIL(back.error().where + ": " + back.error().text + "\n" + text);
+    if (!Same()(plan, *back)) RC_FAIL("not the same: " + text + "\nbut: " + write_plan(*back));
+    RC_ASSERT(write_plan(*back) == text);
+  }));
 }
 
 // ---- planted faults ---------------------------------------------------------------------------

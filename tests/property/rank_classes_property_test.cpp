@@ -1,7 +1,6 @@
 // Classes of ranks that always do the same, against writing down for every rank all that it does.
 // And what replay_reads_now makes of them: no rank of a large plan goes unjudged.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <algorithm>
 #include <map>
@@ -130,7 +129,7 @@ TEST(RankClassesProperty, EveryPairOfSteps) {
 TEST(RankClassesProperty, RandomLives) {
   Histogram seen;
   seen.declare("classes", {"1", "2", "3", "4", "5", "6"});
-  EXPECT_TRUE(rc::check("every rank is in the class of those that live like it", [&seen] {
+  EXPECT_TRUE(property::holds("every rank is in the class of those that live like it", [&seen] {
     const auto mask = rc::gen::map(evenly(0, 1 << kWorld),
                                    [](std::int64_t bits) { return static_cast<Mask>(bits); });
     const auto deed =

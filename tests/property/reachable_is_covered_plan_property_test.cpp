@@ -108,6 +108,7 @@ TEST(ReachableIsCoveredPlanProperty, EverySmallEntry) {
     }
   }
   EXPECT_EQ(count, 32 * 32 * 33 * 3 * 2);
+  visited(count);
   EXPECT_GT(broken, 0);
   EXPECT_LT(broken, count);
 }
@@ -158,7 +159,7 @@ rc::Gen<Drawn> an_entry() {
 TEST(ReachableIsCoveredPlanProperty, RandomEntries) {
   Histogram seen;
   seen.declare("broken", {"no", "yes"});
-  EXPECT_TRUE(rc::check("named sizes are served, looked-up ones are captured", [&seen] {
+  EXPECT_TRUE(property::holds("named sizes are served, looked-up ones are captured", [&seen] {
     const auto drawn = *rc::gen::resize(4, rc::gen::container<std::vector<Drawn>>(an_entry()));
     Lifecycle plan;
     std::set<std::int64_t> faults;

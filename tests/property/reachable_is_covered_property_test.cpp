@@ -76,13 +76,14 @@ TEST(ReachableIsCoveredProperty, EveryMaximum) {
     }
   }
   EXPECT_EQ(count, 8 * 4 * 24 * 24);
+  visited(count);
   EXPECT_GT(broken, 0);
 }
 
 TEST(ReachableIsCoveredProperty, RandomPrefillLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "undecided"});
-  EXPECT_TRUE(rc::check("a named maximum is captured (prefill)", [&seen] {
+  EXPECT_TRUE(holds("a named maximum is captured (prefill)", [&seen] {
     const PlantedPlan plan = plan_of(*prefill_cases(generators::ascending_list(600)));
     const Finding finding = finding_of(kLaw, plan);
     seen.count("verdict", verdict_text(finding));
@@ -95,7 +96,7 @@ TEST(ReachableIsCoveredProperty, RandomDecodeLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "undecided"});
   seen.declare("exact", {"no", "yes"});
-  EXPECT_TRUE(rc::check("a named size is captured (decode)", [&seen] {
+  EXPECT_TRUE(holds("a named size is captured (decode)", [&seen] {
     const DecodeCase in = *decode_cases(generators::size_list(600));
     const PlantedPlan plan = plan_of(in);
     const Finding finding = finding_of(kLaw, plan);

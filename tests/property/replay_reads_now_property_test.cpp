@@ -2,7 +2,6 @@
 // life of allocations, writes, captures and replays; the other runs the operations of one step with
 // every repetition written out. Short lives and steps are tried one by one, longer ones at random.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <array>
 #include <map>
@@ -507,7 +506,7 @@ TEST(ReplayReadsNowProperty, RandomLives) {
   Histogram seen;
   seen.declare("broken", {"yes", "no"});
   seen.declare("places", {"1", "2", "3", "4"});
-  EXPECT_TRUE(rc::check("every broken event and buffer is told, and no other", [&seen] {
+  EXPECT_TRUE(property::holds("every broken event and buffer is told, and no other", [&seen] {
     World world{.ranks = *evenly(2, 5),
                 .buffers = *rc::gen::container<std::vector<PlanBuffer>>(3, buffer())};
     for (std::size_t i = 0; i < 3; ++i) world.buffers[i].name = "b" + std::to_string(i);
@@ -784,7 +783,7 @@ rc::Gen<Launch> launch() {
 TEST(ReplayReadsNowProperty, RandomSteps) {
   Histogram seen;
   seen.declare("broken", {"yes", "no"});
-  EXPECT_TRUE(rc::check("every broken operation is told, and no other", [&seen] {
+  EXPECT_TRUE(property::holds("every broken operation is told, and no other", [&seen] {
     const Step step{.ops = *rc::gen::resize(9, rc::gen::container<std::vector<Launch>>(launch())),
                     .block = static_cast<std::size_t>(*evenly(0, 7)),
                     .repeat_block = *evenly(1, 4),

@@ -72,13 +72,14 @@ TEST(RoundProperty, EveryOrderedListOfUpToFiveSizes) {
     }
   }
   EXPECT_EQ(count, 2 * (6 + 30 + 120 + 360 + 720));
+  visited(count);
   EXPECT_GT(broken, 0);
 }
 
 TEST(RoundProperty, RandomPrefillLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "undecided"});
-  EXPECT_TRUE(rc::check("a count runs at the least size that is enough (prefill)", [&seen] {
+  EXPECT_TRUE(holds("a count runs at the least size that is enough (prefill)", [&seen] {
     const PrefillCase in = *prefill_cases(bounded(generators::size_list(300), 300));
     const PlantedPlan plan = plan_of(in);
     const CapturePath& path = plan.captures.paths.front();
@@ -102,7 +103,7 @@ TEST(RoundProperty, RandomDecodeLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "undecided"});
   seen.declare("exact", {"no", "yes"});
-  EXPECT_TRUE(rc::check("a count runs at the least size that is enough (decode)", [&seen] {
+  EXPECT_TRUE(holds("a count runs at the least size that is enough (decode)", [&seen] {
     const DecodeCase in = *decode_cases(generators::size_list(300));
     const PlantedPlan plan = plan_of(in);
     const CapturePath& path = plan.captures.paths.front();
@@ -119,7 +120,7 @@ TEST(RoundProperty, RandomDecodeLists) {
 // Rounding is monotone and idempotent, which the least upper bound implies: said on its own, for
 // every list that the law passes.
 TEST(RoundProperty, WhatPassesIsMonotoneAndIdempotent) {
-  EXPECT_TRUE(rc::check("a lookup that passes is monotone and idempotent", [] {
+  EXPECT_TRUE(holds("a lookup that passes is monotone and idempotent", [] {
     const PlantedPlan plan = plan_of(*prefill_cases(bounded(generators::size_list(300), 300)));
     const CapturePath& path = plan.captures.paths.front();
     if (finding_of(kLaw, plan).verdict != LawVerdict::pass) return;

@@ -424,7 +424,7 @@ Lifecycle plan_of(const Schedule& in) {
 TEST(SameSequenceProperty, RandomSchedules) {
   Histogram seen;
   seen.declare("fate", {"0", "1", "2"});
-  EXPECT_TRUE(rc::check("what the law flags cannot be sorted, and the reverse", [&seen] {
+  EXPECT_TRUE(holds("what the law flags cannot be sorted, and the reverse", [&seen] {
     const Schedule in = *schedules();
     const Lifecycle plan = plan_of(in);
     const Fate fate = fate_of(plan, plan.events[0]);

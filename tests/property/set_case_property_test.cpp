@@ -269,7 +269,7 @@ TEST(SetCaseProperty, RandomPrefillPaths) {
   seen.declare("fits", {"no", "yes"});
   seen.declare("waste", {"no", "yes"});
   seen.declare("kept", {"no", "yes"});
-  EXPECT_TRUE(rc::check("laws over sets are the laws (prefill)", [&seen] {
+  EXPECT_TRUE(holds("laws over sets are the laws (prefill)", [&seen] {
     const PrefillCase in = *prefill_cases(lists_of_both_kinds());
     const LayoutCase layout = *layouts();
     compare_random(plan_of(in, step_of_layout(layout)), *generators::coin(), seen);
@@ -282,7 +282,7 @@ TEST(SetCaseProperty, RandomDecodePaths) {
   seen.declare("fits", {"no", "yes"});
   seen.declare("waste", {"no", "yes"});
   seen.declare("kept", {"no", "yes"});
-  EXPECT_TRUE(rc::check("laws over sets are the laws (decode)", [&seen] {
+  EXPECT_TRUE(holds("laws over sets are the laws (decode)", [&seen] {
     const DecodeCase in = *decode_cases(lists_of_both_kinds());
     const LayoutCase layout = *layouts();
     compare_random(plan_of(in, step_of_layout(layout)), *generators::coin(), seen);

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "sim/engines/sglang/dispatch.hpp"
 #include "tests/property/sglang_generators.hpp"
 
 namespace capsize::property::shrinking_test {
@@ -80,6 +81,94 @@ TEST(Shrinking, AnUnsortedListShrinksToTwoSizes) {
               RC_ASSERT(finding.verdict != LawVerdict::violation);
             }),
             "[2, 1]");
+}
+
+// ---- planted rules ---------------------------------------------------------------------------
+
+// A filter's assertion that is left out: the smallest base above 1, and a list of one size.
+TEST(Shrinking, AMissingAssertionShrinksToABaseOfTwo) {
+  EXPECT_EQ(smallest_case([] {
+              const PrefillCase in = *multiples_cases();
+              PlantedPlan plan = plan_of(in);
+              SizeFilter& filter = plan.captures.paths.front().filter;
+              filter.apply = [apply = filter.apply](SizeList& sizes) {
+                return FilterResult{apply(sizes).kept, std::nullopt};
+              };
+              RC_ASSERT(finding_of("filter_refuses_empty", plan).verdict != LawVerdict::violation);
+            }),
+            "23972 attn_tp 1 attn_cp 2 gathered {1} presents 4096");
+}
+
+rc::Gen<PrefillCase> rising_multiples() {
+  return rc::gen::map(multiples_cases(), [](PrefillCase in) {
+    std::ranges::replace(in.candidates, 0, in.filter.attn_tp);
+    std::ranges::sort(in.candidates);
+    const auto repeats = std::ranges::unique(in.candidates);
+    in.candidates.erase(repeats.begin(), repeats.end());
+    return in;
+  });
+}
+
+// Multiples of a product, where the step asks for one of its factors alone.
+TEST(Shrinking, AFactorThatNobodyAsksForShrinksToTwo) {
+  EXPECT_EQ(
+      smallest_case([] {
+        const PrefillCase in = *rising_multiples();
+        const std::int64_t product = in.filter.attn_tp * in.filter.attn_cp;
+        PlantedPlan plan = plan_of(
+            in, step_of_layout(
+                    {.attn_tp = in.filter.attn_tp, .dense_fully_dp = true, .model = kMixedModel}));
+        plan.fail_on_waste = true;
+        CapturePath& path = plan.captures.paths.front();
+        path.kept = in.candidates;
+        std::erase_if(path.kept, [product](std::int64_t size) { return size % product != 0; });
+        RC_PRE(!path.kept.empty());
+        RC_ASSERT(finding_of("no_needless_drop", plan).verdict != LawVerdict::violation);
+      }),
+      "23972 attn_tp 1 attn_cp 2 gathered {1, 2} presents 4096");
+}
+
+// The largest size, found only by what is smaller: the smallest list is one size.
+TEST(Shrinking, ATopThatIsExclusiveShrinksToOneSize) {
+  EXPECT_EQ(smallest_case([] {
+              SizeList list = *generators::ascending_list(600);
+              std::erase(list, 0);
+              RC_PRE(!list.empty());
+              PlantedPlan plan =
+                  plan_of(PrefillCase{.version = sglang::Version::pr_23906, .candidates = list});
+              plan.captures.paths.front().lookup = [](const SizeList& sizes, std::int64_t n) {
+                return n == sizes.back() ? std::nullopt : sglang::bisect_lookup(sizes, n);
+              };
+              RC_ASSERT(finding_of("reachable_is_covered", plan).verdict != LawVerdict::violation);
+            }),
+            "[1]");
+}
+
+// A maximum that is one short of what is captured.
+TEST(Shrinking, ASizePastItsMaximumShrinksToTwoPastOne) {
+  EXPECT_EQ(smallest_case([] {
+              const SizeList list = *generators::ascending_list(600);
+              const PlantedPlan plan = plan_of(PrefillCase{
+                  .version = sglang::Version::pr_23906, .candidates = list, .maximum = 1});
+              RC_ASSERT(finding_of("within_capacity", plan).verdict != LawVerdict::violation);
+            }),
+            "[2]");
+}
+
+// A filter that drops the last element: one that leaves something of two sizes.
+TEST(Shrinking, AFilterThatDropsItsLastShrinksToTwoSizes) {
+  EXPECT_EQ(smallest_case([] {
+              const SizeList list = *generators::ascending_list(600);
+              PlantedPlan plan =
+                  plan_of(PrefillCase{.version = sglang::Version::pr_23906, .candidates = list});
+              plan.captures.paths.front().filter.apply = [](SizeList& sizes) {
+                FilterResult result{sizes, {}};
+                if (result.kept.size() > 1) result.kept.pop_back();
+                return result;
+              };
+              RC_ASSERT(finding_of("filter_is_pure", plan).verdict != LawVerdict::violation);
+            }),
+            "[1, 2]");
 }
 
 }  // namespace

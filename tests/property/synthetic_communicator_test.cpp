@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/engines/sglang/groups.hpp"
+#include "tests/property/property_run.hpp"
 #include "tests/property/row_simulation.hpp"
 #include "tests/property/sglang_generators.hpp"
 
@@ -92,6 +93,7 @@ TEST(SyntheticCommunicator, TheContractIsEnoughInEveryLayout) {
     }
   }
   EXPECT_EQ(count, 6 * 5 * 90);
+  visited(count);
 }
 
 }  // namespace

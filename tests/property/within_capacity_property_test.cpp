@@ -51,6 +51,7 @@ TEST(WithinCapacityProperty, EveryRoundedSize) {
     }
   }
   EXPECT_EQ(count, 2 * 8 * (40 * 41 / 2));
+  visited(count);
   EXPECT_GT(broken, 0);
 }
 
@@ -61,7 +62,7 @@ TEST(WithinCapacityProperty, RandomDecodeListsAndBounds) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "not_applicable", "undecided"});
   seen.declare("symptom", {"none", "clean_error", "silent_corruption"});
-  EXPECT_TRUE(rc::check("every size fits every bound", [&seen] {
+  EXPECT_TRUE(holds("every size fits every bound", [&seen] {
     const DecodeCase in = *decode_cases(bounded(generators::size_list(200), 200));
     PlantedPlan plan = plan_of(in);
     CapturePath& path = plan.captures.paths.front();
@@ -101,7 +102,7 @@ TEST(WithinCapacityProperty, RandomDecodeListsAndBounds) {
 TEST(WithinCapacityProperty, RandomPrefillLists) {
   Histogram seen;
   seen.declare("verdict", {"pass", "violation", "not_applicable", "undecided"});
-  EXPECT_TRUE(rc::check("every size fits the list's maximum", [&seen] {
+  EXPECT_TRUE(holds("every size fits the list's maximum", [&seen] {
     const PrefillCase in = *prefill_cases(bounded(generators::size_list(600), 700));
     const PlantedPlan plan = plan_of(in);
     const CapturePath& path = plan.captures.paths.front();
