@@ -12,7 +12,7 @@
 namespace capsize::property {
 namespace {
 
-struct Line {
+struct BlockLine {
   std::string name;
   std::string text;
 };
@@ -21,16 +21,16 @@ struct Line {
 struct RunState {
   std::uint64_t seed = 0;
   rc::detail::Configuration configuration;
-  std::vector<Line> lines;
+  std::vector<BlockLine> lines;
   bool random = false;
 };
 
-RunState& state() {
+RunState& run_state() {
   static RunState only;
   return only;
 }
 
-std::string seconds(std::chrono::steady_clock::duration spent) {
+std::string seconds_text(std::chrono::steady_clock::duration spent) {
   const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(spent).count() / 100;
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
@@ -38,27 +38,27 @@ std::string seconds(std::chrono::steady_clock::duration spent) {
 class RunListener : public testing::EmptyTestEventListener {
  public:
   void OnTestStart(const testing::TestInfo&) override {
-    state().lines.clear();
-    state().random = false;
+    run_state().lines.clear();
+    run_state().random = false;
     start_ = std::chrono::steady_clock::now();
   }
 
   void OnTestEnd(const testing::TestInfo& test) override {
-    if (state().lines.empty()) return;
+    if (run_state().lines.empty()) return;
     const std::string_view law = law_of_suite(test.test_suite_name());
-    std::vector<Line> lines;
-    lines.push_back(law.empty() ? Line{"subject", test.test_suite_name()}
-                                : Line{"law", std::string(law)});
-    lines.insert(lines.end(), state().lines.begin(), state().lines.end());
-    if (state().random) {
+    std::vector<BlockLine> lines;
+    lines.push_back(law.empty() ? BlockLine{"subject", test.test_suite_name()}
+                                : BlockLine{"law", std::string(law)});
+    lines.insert(lines.end(), run_state().lines.begin(), run_state().lines.end());
+    if (run_state().random) {
       char seed[32];
-      std::snprintf(seed, sizeof seed, "0x%llx", static_cast<unsigned long long>(state().seed));
+      std::snprintf(seed, sizeof seed, "0x%llx", static_cast<unsigned long long>(run_state().seed));
       lines.push_back({"seed", seed});
     }
-    lines.push_back({"time", seconds(std::chrono::steady_clock::now() - start_)});
+    lines.push_back({"time", seconds_text(std::chrono::steady_clock::now() - start_)});
     std::size_t width = 0;
-    for (const Line& line : lines) width = std::max(width, line.name.size());
-    for (const Line& line : lines) {
+    for (const BlockLine& line : lines) width = std::max(width, line.name.size());
+    for (const BlockLine& line : lines) {
       std::printf("# %-*s  %s\n", static_cast<int>(width), line.name.c_str(), line.text.c_str());
     }
     std::fflush(stdout);
@@ -82,25 +82,25 @@ std::string snake(std::string_view name) {
 }  // namespace
 
 void configure_runs(std::uint64_t seed, const std::string& parameters) {
-  state().seed = seed;
-  state().configuration = rc::detail::configFromString(parameters);
+  run_state().seed = seed;
+  run_state().configuration = rc::detail::configFromString(parameters);
 }
 
-std::uint64_t seed_of_runs() { return state().seed; }
-const rc::detail::Configuration& configuration_of_runs() { return state().configuration; }
+std::uint64_t seed_of_runs() { return run_state().seed; }
+const rc::detail::Configuration& configuration_of_runs() { return run_state().configuration; }
 
 void tell_property(std::string_view statement, std::int64_t cases) {
-  state().random = true;
-  state().lines.push_back({"property", std::string(statement)});
-  state().lines.push_back({"cases", grouped(cases) + " random"});
+  run_state().random = true;
+  run_state().lines.push_back({"property", std::string(statement)});
+  run_state().lines.push_back({"cases", grouped(cases) + " random"});
 }
 
 void tell_axis(std::string_view axis, std::string_view counts) {
-  state().lines.push_back({std::string(axis), std::string(counts)});
+  run_state().lines.push_back({std::string(axis), std::string(counts)});
 }
 
 void visited(std::int64_t cases) {
-  state().lines.push_back({"cases", grouped(cases) + ", all of them"});
+  run_state().lines.push_back({"cases", grouped(cases) + ", all of them"});
 }
 
 std::string grouped(std::int64_t number) {
@@ -134,7 +134,7 @@ bool report(const std::string& statement, const rc::detail::TestResult& result) 
   const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
   if (test != nullptr) {
     std::fprintf(stderr, "again: CAPSIZE_SEED=0x%llx property_tests --gtest_filter='%s.%s'\n",
-                 static_cast<unsigned long long>(state().seed), test->test_suite_name(),
+                 static_cast<unsigned long long>(run_state().seed), test->test_suite_name(),
                  test->name());
   }
   return false;

@@ -74,7 +74,9 @@ TEST(Shrinking, AnUnusableSizeShrinksToOneRowOnTwoRanks) {
 // A bisection of an unsorted list: two sizes in the wrong order.
 TEST(Shrinking, AnUnsortedListShrinksToTwoSizes) {
   EXPECT_EQ(smallest_case([] {
-              const SizeList list = *generators::size_list(600);
+              SizeList list = *generators::size_list(600);
+              std::erase(list, 0);  // "[1, 0]" is as small
+              RC_PRE(!list.empty());
               const PlantedPlan plan =
                   plan_of(PrefillCase{.version = sglang::Version::pre_23972, .candidates = list});
               const Finding finding = finding_of("round_is_least_upper_bound", plan);
@@ -85,20 +87,6 @@ TEST(Shrinking, AnUnsortedListShrinksToTwoSizes) {
 
 // ---- planted rules ---------------------------------------------------------------------------
 
-// A filter's assertion that is left out: the smallest base above 1, and a list of one size.
-TEST(Shrinking, AMissingAssertionShrinksToABaseOfTwo) {
-  EXPECT_EQ(smallest_case([] {
-              const PrefillCase in = *multiples_cases();
-              PlantedPlan plan = plan_of(in);
-              SizeFilter& filter = plan.captures.paths.front().filter;
-              filter.apply = [apply = filter.apply](SizeList& sizes) {
-                return FilterResult{apply(sizes).kept, std::nullopt};
-              };
-              RC_ASSERT(finding_of("filter_refuses_empty", plan).verdict != LawVerdict::violation);
-            }),
-            "23972 attn_tp 1 attn_cp 2 gathered {1} presents 4096");
-}
-
 rc::Gen<PrefillCase> rising_multiples() {
   return rc::gen::map(multiples_cases(), [](PrefillCase in) {
     std::ranges::replace(in.candidates, 0, in.filter.attn_tp);
@@ -107,6 +95,21 @@ rc::Gen<PrefillCase> rising_multiples() {
     in.candidates.erase(repeats.begin(), repeats.end());
     return in;
   });
+}
+
+// A filter's assertion that is left out: the smallest base above 1, and a list of one size.
+TEST(Shrinking, AMissingAssertionShrinksToABaseOfTwo) {
+  EXPECT_EQ(smallest_case([] {
+              PrefillCase in = *rising_multiples();
+              in.filter.attn_cp = 1;
+              PlantedPlan plan = plan_of(in);
+              SizeFilter& filter = plan.captures.paths.front().filter;
+              filter.apply = [apply = filter.apply](SizeList& sizes) {
+                return FilterResult{apply(sizes).kept, std::nullopt};
+              };
+              RC_ASSERT(finding_of("filter_refuses_empty", plan).verdict != LawVerdict::violation);
+            }),
+            "23972 attn_tp 2 attn_cp 1 gathered {2} presents 4096");
 }
 
 // Multiples of a product, where the step asks for one of its factors alone.
@@ -158,7 +161,9 @@ TEST(Shrinking, ASizePastItsMaximumShrinksToTwoPastOne) {
 // A filter that drops the last element: one that leaves something of two sizes.
 TEST(Shrinking, AFilterThatDropsItsLastShrinksToTwoSizes) {
   EXPECT_EQ(smallest_case([] {
-              const SizeList list = *generators::ascending_list(600);
+              SizeList list = *generators::ascending_list(600);
+              std::erase(list, 0);
+              RC_PRE(!list.empty());
               PlantedPlan plan =
                   plan_of(PrefillCase{.version = sglang::Version::pr_23906, .candidates = list});
               plan.captures.paths.front().filter.apply = [](SizeList& sizes) {
