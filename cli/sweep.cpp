@@ -260,6 +260,11 @@ std::string rate_line(const SweepRun& run) {
 // needed for scenarios only.
 int conclude(const SweepOptions& options, const Certificate& certificate,
              const Universe* universe) {
+  const std::string json = write_certificate(certificate);
+  if (!options.certificate.empty()) {
+    auto written = write_file_atomically(options.certificate, json);
+    if (!written) return report(options, std::move(written.error()).within("--certificate"));
+  }
   std::vector<std::string> files;
   if (!options.failures.empty() && universe != nullptr) {
     auto failures = failures_of(*universe, certificate);
@@ -267,11 +272,6 @@ int conclude(const SweepOptions& options, const Certificate& certificate,
     auto written = write_failures(options.failures, *failures);
     if (!written) return report(options, std::move(written.error()).within("--failures"));
     files = *std::move(written);
-  }
-  const std::string json = write_certificate(certificate);
-  if (!options.certificate.empty()) {
-    auto written = write_file_atomically(options.certificate, json);
-    if (!written) return report(options, std::move(written.error()).within("--certificate"));
   }
   std::string text = json;
   if (!options.json) {

@@ -1,5 +1,7 @@
 // A certificate as JSON. What can be derived is written for whoever reads it, and derived again
 // when it is read back: a document that does not say the same is damaged.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -11,6 +13,7 @@
 #include "scenarios/formats/object_reader.hpp"
 #include "scenarios/sweep/certificate.hpp"
 #include "scenarios/sweep/checkpoint.hpp"
+#include "sim/content_hash.hpp"
 
 namespace capsize {
 namespace {
@@ -25,11 +28,7 @@ constexpr std::string_view kLetters = "pv-u";
 
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
+std::uint64_t hash_of(std::string_view text) { return ContentHash().add(text).value(); }
 
 // ---- writing ------------------------------------------------------------------------------------
 
@@ -532,12 +531,7 @@ Result<void> compare(const JsonField& root, const Certificate& certificate) {
 
 }  // namespace
 
-std::string hex_of(std::uint64_t number) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out(kHashDigits, '0');
-  for (std::size_t i = kHashDigits; i > 0; --i, number >>= 4U) out[i - 1] = kDigits[number & 15U];
-  return out;
-}
+std::string hex_of(std::uint64_t number) { return fmt::format("{:016x}", number); }
 
 std::string write_certificate(const Certificate& certificate) {
   std::string body = body_of(certificate);

@@ -12,6 +12,7 @@
 
 #include "scenarios/sweep/certificate.hpp"
 #include "scenarios/sweep/runner.hpp"
+#include "sim/content_hash.hpp"
 
 namespace capsize::test {
 
@@ -33,13 +34,6 @@ inline Universe toy_universe(std::int64_t tp = 5, std::int64_t sizes = 40) {
   return out;
 }
 
-// splitmix64's last step: numbers that have nothing to do with each other.
-inline std::uint64_t toy_hash(std::uint64_t number) {
-  number = (number ^ (number >> 30U)) * 0xBF58476D1CE4E5B9ULL;
-  number = (number ^ (number >> 27U)) * 0x94D049BB133111EBULL;
-  return number ^ (number >> 31U);
-}
-
 // Every kind of state comes up: left out, two preconditions, all verdicts, both rules.
 class ToyJudge : public MemberJudge {
  public:
@@ -50,7 +44,7 @@ class ToyJudge : public MemberJudge {
 
  private:
   static void judge(std::uint64_t n, Tally& tally) {
-    tally.sums.digest += toy_hash(n + 1);
+    tally.sums.digest += spread(n + 1);
     if (n % 17 == 3) {
       ++tally.left_out;
       return;
@@ -69,8 +63,8 @@ class ToyJudge : public MemberJudge {
       tally.sums.lost += n % 5;
       tally.sums.waste += n % 3;
       tally.sums.padded += n % 100;
-      tally.layouts.insert(toy_hash(n % 19));
-      tally.triples.insert(toy_hash(n % 53 + 1000));
+      tally.layouts.insert(spread(n % 19));
+      tally.triples.insert(spread(n % 53 + 1000));
     }
     tally.count(state, 1, n);
   }
