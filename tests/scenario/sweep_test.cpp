@@ -43,7 +43,8 @@ constexpr const char* kUniverse = R"({
     {"axis": "prefill_sizes", "values": ["default", "tiny", "odd"],
      "words": ["--piecewise-cuda-graph-tokens", "{sizes}"], "bare": ["default"]}],
   "derived": [{"name": "attn_tp", "value": "tp / attn_cp"}],
-  "constraints": [{"holds": "tp % attn_cp == 0", "why": "the ranks of attention are cut evenly"}]})";
+  "constraints": [
+    {"holds": "tp % attn_cp == 0", "why": "the ranks of attention are cut evenly"}]})";
 
 nlohmann::json json_of(const std::string& path) {
   std::ifstream file(path);
