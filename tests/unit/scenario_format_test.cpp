@@ -16,7 +16,8 @@ namespace {
 // Every field that a scenario can have.
 constexpr std::string_view kFull = R"({
   "schema": 1, "id": "a-case", "title": "A \"title\" with ü and \n",
-  "source": {"repo": "o/r", "number": 7, "url": "https://example.org/x", "note": "why"},
+  "source": {"repo": "o/r", "number": 7, "url": "https://example.org/x", "note": "why",
+    "universe": "u", "member": 5000000000},
   "class": "C07-capacity", "engine": "sglang", "launch": ["--model-path", "x", "--tp", "8"],
   "gpu": {"memory_mib": 81559, "sm": 90},
   "model_config": {"architectures": ["LlamaForCausalLM"], "hidden_size": 4096,
@@ -71,6 +72,8 @@ TEST(ScenarioFormat, EveryFieldCountsInAComparison) {
       {"/id", R"("b")"},
       {"/title", R"("b")"},
       {"/source/note", R"("b")"},
+      {"/source/universe", R"("b")"},
+      {"/source/member", "3"},
       {"/class", R"("C06-coverage")"},
       {"/launch", R"("--tp 8")"},
       {"/gpu/sm", "100"},
@@ -136,6 +139,9 @@ TEST(ScenarioFormat, MalformedFilesAreRefusedWithTheirPlace) {
       {with("/source", "{}"), "$.source", "neither"},
       {with("/source", R"({"repo": "o/r"})"), "$.source", "both"},
       {with("/source", R"({"url": "u", "number": 4})"), "$.source", "both"},
+      {with("/source", R"({"universe": "u"})"), "$.source", "both"},
+      {with("/source", R"({"url": "u", "member": 4})"), "$.source", "both"},
+      {with("/source", R"({"universe": "u", "member": -1})"), "$.source.member", "range"},
       {with("/model_config", R"({"hidden_size": "wide"})"), "$.model_config", ""},
       {with("/expect", "[]"), "$.expect", "nothing"},
       {with("/expect", "{}"), "$.expect", "array"},
