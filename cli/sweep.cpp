@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -13,6 +14,7 @@
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
 #include "cli/ranks.hpp"
+#include "cli/sweep_compare.hpp"
 #include "cli/sweep_report.hpp"
 #include "scenarios/formats/check_result.hpp"
 #include "scenarios/formats/universe.hpp"
@@ -46,6 +48,8 @@ struct SweepOptions {
   std::vector<std::string> merge;
   unsigned threads = 0;
   std::optional<std::uint64_t> member;
+  std::string compare;  // how many members, or "all"
+  std::uint64_t seed = 1;
   bool json = false;
   bool quiet = false;
 };
@@ -406,7 +410,32 @@ int check_member(const SweepOptions& options) {
   return print(text) ? exit_status(result.verdict) : kBadInput;
 }
 
+// ---- both ways of judging -----------------------------------------------------------------------
+
+int compare_members(const SweepOptions& options) {
+  const bool sweeps = !options.shard.empty() || !options.resume.empty() ||
+                      !options.certificate.empty() || !options.failures.empty() ||
+                      !options.merge.empty() || options.json;
+  if (sweeps || options.universe.empty()) {
+    return report(options, {"--compare", "two ways of judging are compared, nothing is swept",
+                            "capsize sweep UNIVERSE --compare N, with --where, --seed, --threads"});
+  }
+  ComparisonOptions comparison{.seed = options.seed};
+  comparison.threads = options.threads != 0 ? options.threads : default_threads(nullptr);
+  const char* end = options.compare.data() + options.compare.size();
+  const auto read = std::from_chars(options.compare.data(), end, comparison.members);
+  const bool number = read.ec == std::errc{} && read.ptr == end && comparison.members > 0;
+  if (!number && options.compare != "all") {
+    return report(options, {"--compare", "\"" + options.compare + "\" is no number of members",
+                            "give a number above 0, or all"});
+  }
+  const auto task = task_of(options, nullptr);
+  if (!task) return report(options, task.error());
+  return compare_and_tell(task->universe, task->where, comparison, options.quiet);
+}
+
 int run_sweep_command(const SweepOptions& options) {
+  if (!options.compare.empty()) return compare_members(options);
   if (options.member) return check_member(options);
   if (!options.merge.empty()) return merge_files(options);
   if (options.universe.empty()) {
@@ -432,6 +461,9 @@ Run add_sweep(CLI::App& app) {
   auto options = std::make_shared<SweepOptions>();
   app.add_option("UNIVERSE", options->universe, "a universe of capsize, or a file");
   app.add_option("--member", options->member, "check one member, by its number, and no other");
+  app.add_option("--compare", options->compare,
+                 "judge N random members (or all) with and without memory, and compare");
+  app.add_option("--seed", options->seed, "of the members that --compare draws (default 1)");
   app.add_option("--where", options->where, "judge only members for which this holds: \"tp <= 8\"");
   app.add_option("--threads", options->threads, "threads (default: one a processor)")
       ->check(CLI::Range(1U, kThreadsMax));

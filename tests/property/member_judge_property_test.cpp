@@ -8,7 +8,7 @@
 
 #include "properties/generators.hpp"
 #include "scenarios/formats/universe.hpp"
-#include "scenarios/sweep/member_judge.hpp"
+#include "scenarios/sweep/comparison.hpp"
 
 namespace capsize::property::member_judge_test {
 namespace {
@@ -85,6 +85,46 @@ TEST(MemberJudge, BothWaysAgreeOnRandomMembersOfTheSeedsUniverse) {
 
 TEST(MemberJudge, BothWaysAgreeOnRandomMembersOfTheFullUniverse) {
   expect_agreement_on_random_members("sglang-full");
+}
+
+// A memory that takes one member for its neighbour is seen, and the least such member is named;
+// without the fault both ways agree on the same members, and the same seed draws the same ones.
+class ForgetfulJudge final : public MemberJudge {
+ public:
+  ForgetfulJudge(const Universe& universe, std::uint64_t from)
+      : judge_(*MemberJudge::make(universe, std::nullopt)), from_(from) {}
+  void run(std::uint64_t first, std::uint64_t last, Tally& tally) override {
+    const std::uint64_t shift = first >= from_ ? 1 : 0;
+    judge_->run(first - shift, last - shift, tally);
+  }
+
+ private:
+  std::unique_ptr<MemberJudge> judge_;
+  std::uint64_t from_;
+};
+
+TEST(MemberJudge, AForgetfulMemoryIsSeenAtItsFirstMember) {
+  Universe universe = universe_named("pr23972");
+  universe.members = 3000;
+  constexpr std::uint64_t kFrom = 2000;
+  ComparisonOptions options{.threads = 2};
+  options.make_judge = [&]() -> Result<std::unique_ptr<MemberJudge>> {
+    return std::make_unique<ForgetfulJudge>(universe, kFrom);
+  };
+  const auto faulty = compare_ways(universe, std::nullopt, options);
+  ASSERT_TRUE(faulty.has_value());
+  EXPECT_EQ(faulty->members, 3000U);
+  EXPECT_EQ(faulty->differ, 1000U);
+  EXPECT_EQ(faulty->first, kFrom);
+  options.make_judge = nullptr;
+  options.members = 500;
+  const auto one = compare_ways(universe, std::nullopt, options);
+  options.threads = 1;
+  const auto again = compare_ways(universe, std::nullopt, options);
+  ASSERT_TRUE(one.has_value() && again.has_value());
+  EXPECT_EQ(one->differ, 0U);
+  EXPECT_EQ(one->judged, again->judged);
+  EXPECT_GT(one->judged, 0U);
 }
 
 // However a range is cut, the tallies add up to the same: blocks that are cut in their middle, and

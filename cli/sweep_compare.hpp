@@ -1,0 +1,14 @@
+// capsize sweep --compare N: both ways of judging members, on N random ones or on all of them.
+#pragma once
+
+#include <optional>
+
+#include "scenarios/sweep/comparison.hpp"
+
+namespace capsize::cli {
+
+// Compares, prints the verdict, and returns the exit status: 0 the same, 1 not, 4 nothing judged.
+[[nodiscard]] int compare_and_tell(const Universe& universe, const std::optional<Condition>& where,
+                                   ComparisonOptions options, bool quiet);
+
+}  // namespace capsize::cli
