@@ -1,7 +1,6 @@
 // Members of the shipped universes by both ways: what the sweep remembers of layouts, lists and
 // paths never changes a verdict, a witness or a cost. A key that forgets a field shows here.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "properties/generators.hpp"
 #include "scenarios/formats/universe.hpp"
 #include "scenarios/sweep/comparison.hpp"
+#include "tests/property/property_run.hpp"
 
 namespace capsize::property::member_judge_test {
 namespace {
@@ -43,6 +43,7 @@ TEST(MemberJudge, BothWaysAgreeOnTheFirstLayouts) {
   const Tally plain = swept(universe, MemberJudge::Way::plain, 0, last);
   EXPECT_EQ(fast.sums, plain.sums);
   EXPECT_EQ(fast.members(), last);
+  visited(static_cast<std::int64_t>(last));
   ASSERT_EQ(fast.states.size(), plain.states.size());
   EXPECT_GT(fast.states.size(), 10U);
   for (const auto& [state, count] : fast.states) {
@@ -61,7 +62,7 @@ void expect_agreement_on_random_members(const std::string& name) {
   ASSERT_TRUE(judge.has_value());
   const auto last = static_cast<std::int64_t>(universe.members);
   std::int64_t judged = 0;
-  const bool holds = rc::check(name, [&] {
+  EXPECT_TRUE(holds("both ways judge members of " + name + " alike", [&] {
     // Axis by axis: a number drawn evenly would hardly ever meet the engine's preconditions.
     std::vector<std::int32_t> choices(universe.axes.size());
     for (std::size_t axis = 0; axis < choices.size(); ++axis) {
@@ -74,8 +75,7 @@ void expect_agreement_on_random_members(const std::string& name) {
     const MemberOutcome plain = judge_member_plainly(universe, std::nullopt, number);
     if (plain.precondition.empty()) ++judged;
     if (!(fast == plain)) RC_FAIL(place_of(universe, number));
-  });
-  EXPECT_TRUE(holds);
+  }));
   EXPECT_GT(judged, 0);
 }
 
@@ -129,22 +129,23 @@ TEST(MemberJudge, AForgetfulMemoryIsSeenAtItsFirstMember) {
 
 // However a range is cut, the tallies add up to the same: blocks that are cut in their middle, and
 // the order in which a judge meets them.
-RC_GTEST_PROP(MemberJudgePieces, AddUp, ()) {
-  static const Universe universe = universe_named("pr23972");
-  static const auto judge = MemberJudge::make(universe, std::nullopt);
-  const std::int64_t begin =
-      *generators::evenly(0, static_cast<std::int64_t>(universe.members) - 100);
-  const std::int64_t cut = *generators::evenly(1, 100);
-  const auto first = static_cast<std::uint64_t>(begin);
-  const std::uint64_t middle = first + static_cast<std::uint64_t>(cut);
-  Tally whole;
-  (*judge)->run(first, first + 100, whole);
-  Tally later;
-  (*judge)->run(middle, first + 100, later);
-  Tally pieces;
-  (*judge)->run(first, middle, pieces);
-  later.add(pieces);
-  RC_ASSERT(same(later, whole));
+TEST(MemberJudge, PiecesOfARangeAddUp) {
+  const Universe universe = universe_named("pr23972");
+  const auto judge = MemberJudge::make(universe, std::nullopt);
+  ASSERT_TRUE(judge.has_value());
+  const auto last = static_cast<std::int64_t>(universe.members) - 100;
+  EXPECT_TRUE(holds("pieces of a range add up to its tally", [&] {
+    const auto first = static_cast<std::uint64_t>(*generators::evenly(0, last));
+    const auto middle = first + static_cast<std::uint64_t>(*generators::evenly(1, 100));
+    Tally whole;
+    (*judge)->run(first, first + 100, whole);
+    Tally later;
+    (*judge)->run(middle, first + 100, later);
+    Tally pieces;
+    (*judge)->run(first, middle, pieces);
+    later.add(pieces);
+    RC_ASSERT(same(later, whole));
+  }));
 }
 
 // A condition that reads lists is asked for each member, one that reads layouts once a block; both

@@ -14,6 +14,7 @@
 #include "sim/covering.hpp"
 #include "sim/member_search.hpp"
 #include "tests/property/histogram.hpp"
+#include "tests/property/property_run.hpp"
 #include "tests/support/random_exprs.hpp"
 
 namespace capsize::universe_property_test {
@@ -222,7 +223,7 @@ TEST(UniverseProperty, ConditionsHaveTheValueOfTheirTree) {
   Histogram seen;
   seen.declare("value", {"none", "0", "1", "other"});
   seen.declare("axes read", {"0", "1", "2", "3", "4"});
-  EXPECT_TRUE(rc::check("compiled conditions are worth what their trees are", [&seen] {
+  EXPECT_TRUE(property::holds("compiled conditions are worth what their trees are", [&seen] {
     Generator random(*rc::gen::arbitrary<std::uint64_t>());
     const Universe universe = random_universe(random);
     const Tree tree = random_tree(random, universe, static_cast<int>(random.between(1, 4)));
@@ -253,7 +254,7 @@ TEST(UniverseProperty, ConditionsHaveTheValueOfTheirTree) {
 
 // Would catch: two members of one number, or an order that is not that of the digits.
 TEST(UniverseProperty, MembersAreNumberedThereAndBack) {
-  EXPECT_TRUE(rc::check("rank(unrank(n)) is n, and members are in order", [] {
+  EXPECT_TRUE(property::holds("rank(unrank(n)) is n, and members are in order", [] {
     Generator random(*rc::gen::arbitrary<std::uint64_t>());
     const Universe universe = random_universe(random);
     MemberChoices before;
@@ -309,7 +310,7 @@ bool fits(const MemberChoices& member, const MemberChoices& asked) {
 TEST(UniverseProperty, TheSearchFindsAMemberWhereThereIsOne) {
   Histogram seen;
   seen.declare("found", {"yes", "no"});
-  EXPECT_TRUE(rc::check("a search ends as trying every member does", [&seen] {
+  EXPECT_TRUE(property::holds("a search ends as trying every member does", [&seen] {
     Generator random(*rc::gen::arbitrary<std::uint64_t>());
     const auto the = random_constrained(random);
     const MemberSearch search(the->universe.axes, the->conditions);
@@ -358,7 +359,7 @@ TEST(UniverseProperty, CoveringArraysHoldWhatMembersHold) {
   Histogram seen;
   seen.declare("strength", {"1", "2", "3"});
   seen.declare("members", {"none", "some", "all"});
-  EXPECT_TRUE(rc::check("rows hold every combination that a member holds", [&seen] {
+  EXPECT_TRUE(property::holds("rows hold every combination that a member holds", [&seen] {
     Generator random(*rc::gen::arbitrary<std::uint64_t>());
     const auto the = random_constrained(random);
     const std::size_t axes = the->universe.axes.size();
