@@ -93,6 +93,11 @@ std::string text_of(const Refusal& refusal) {
   return text + with_numbers_left_out(*refusal.text);
 }
 
+// The same for a number that capsize cannot hold.
+std::string text_of(const Error& error) {
+  return "cannot be read: " + error.where + ": " + with_numbers_left_out(error.text);
+}
+
 std::string text_of(const Constraint& constraint) { return "constraint: " + constraint.why; }
 
 // ---- the laws on one path -----------------------------------------------------------------------
@@ -188,8 +193,8 @@ struct PathOutcome {
   std::optional<std::string> refusal;
   PathRecord capture;
   PathRecord eager;
-  std::uint64_t hash = 0;  // of both records, or of the refusal
-  std::uint64_t triple = 0;
+  std::uint64_t hash = 0;               // of both records, or of the refusal
+  std::optional<std::uint64_t> triple;  // where the path has graphs that can be judged
 };
 
 PathOutcome outcome_of(std::size_t path, PlannedPath planned) {
@@ -199,7 +204,8 @@ PathOutcome outcome_of(std::size_t path, PlannedPath planned) {
     out.hash = hash_of_removal(*out.refusal);
     return out;
   }
-  out.triple = triple_of(planned);
+  const bool judged_path = planned.path.enabled && planned.path.undecided.empty();
+  if (judged_path) out.triple = triple_of(planned);
   if (planned.eager) out.eager = judged(*planned.eager);
   out.capture = judged(std::move(planned.path));
   out.hash = out.capture.hash(path) + out.eager.hash(eager_slot(path));
@@ -282,6 +288,7 @@ class FastJudge final : public MemberJudge {
  public:
   FastJudge(const Universe& universe, const Engine& engine, std::optional<Condition> where)
       : universe_(universe),
+        engine_(engine),
         where_(std::move(where)),
         rules_axis_(universe.axis("rules")),
         planner_(engine.member_planner()),
@@ -289,8 +296,11 @@ class FastJudge final : public MemberJudge {
     launch_.rules = engine.newest;
     launch_.gpu = gpu_of("H100").value();
     launch_.find_model = [this](std::string_view name) {
-      const UniverseModel* model = model_of(universe_, name);
-      return ModelChoice{model != nullptr ? &model->shape : find_model(name), false};
+      if (const UniverseModel* model = model_of(universe_, name)) {
+        return ModelChoice{&model->shape, false};
+      }
+      if (const ModelShape* model = find_model(name)) return ModelChoice{model, false};
+      return ModelChoice{&engine_.stand_ins()[0], true};  // a line without a model is refused
     };
     split_axes();
   }
@@ -361,6 +371,7 @@ class FastJudge final : public MemberJudge {
 
   // Members [first, last) of the block that begins at number `block`.
   void run_block(std::uint64_t block, std::uint64_t first, std::uint64_t last, Tally& tally) {
+    forget_if_much();
     universe_.unrank(block, choices_);
     rules_ = rules_axis_ ? static_cast<std::uint16_t>(choices_[*rules_axis_]) : std::uint16_t{0};
     if (!by_place_) {
@@ -376,14 +387,13 @@ class FastJudge final : public MemberJudge {
     const std::string name = rules_of(universe_, choices_);
     launch_.rules = name;
     const BlockLists& lists = lists_of_block();
-    const auto layout = layout_of_block();
-    if (!layout) {
-      const Error& error = layout.error();
-      return remove("cannot be read: " + error.where + ": " + with_numbers_left_out(error.text),
-                    block, first, last, tally);
-    }
     std::array<PathRow*, kCapturePaths> rows{};
     std::string removed;
+    Result<MemberLayout> layout = layout_of_block();
+    if (!layout) {
+      removed = text_of(layout.error());
+      layout = MemberLayout{};
+    }
     if (layout->refusal) removed = text_of(*layout->refusal);
     for (std::size_t path = 0; path < layout->paths.size(); ++path) {
       rows.at(path) = &row_of(path, layout->paths[path], lists.paths.at(path));
@@ -431,8 +441,12 @@ class FastJudge final : public MemberJudge {
           continue;
         }
       }
-      const std::string* why = removal(lists, rows, place);
-      if (lists.removed[place].empty() && !removed.empty()) why = &removed;
+      if (!lists.removed[place].empty()) {
+        remove(removal_of_line(block + place, lists.removed[place]), block, place, place + 1,
+               tally);
+        continue;
+      }
+      const std::string* why = removed.empty() ? removal(lists, rows, place) : &removed;
       if (why != nullptr) {
         remove(*why, block, place, place + 1, tally);
         continue;
@@ -441,11 +455,25 @@ class FastJudge final : public MemberJudge {
     }
   }
 
-  // Why the engine refuses the member at `place`; none where it does not.
+  // Where the words of lists are refused, so may be others of the line; the engine's parser names
+  // what it meets first.
+  std::string removal_of_line(std::uint64_t number, const std::string& of_lists) {
+    std::vector<std::int32_t> choices(universe_.axes.size());
+    universe_.unrank(number, choices);
+    std::vector<Word> words;
+    for (std::string& word : universe_.words_of(choices)) {
+      words.push_back(Word{.text = std::move(word)});
+    }
+    launch_.words = words;
+    const auto whole = planner_->layout(launch_);
+    if (!whole) return text_of(whole.error());
+    return whole->refusal ? text_of(*whole->refusal) : of_lists;
+  }
+
+  // Why a filter leaves the member at `place` without a size; none where none does.
   [[nodiscard]] const std::string* removal(const BlockLists& lists,
                                            const std::array<PathRow*, kCapturePaths>& rows,
                                            std::uint64_t place) const {
-    if (!lists.removed[place].empty()) return &lists.removed[place];
     for (const std::size_t path : planner_->capture_order()) {
       if (rows.at(path) == nullptr) continue;
       const PathOutcome& outcome = rows.at(path)->outcomes[lists.paths.at(path).of_place[place]];
@@ -492,7 +520,7 @@ class FastJudge final : public MemberJudge {
 
   void meet(PathRow& row, std::uint32_t list, Tally& tally) const {
     if (std::exchange(row.met_in[list], run_) == run_) return;
-    tally.triples.insert(row.outcomes[list].triple);
+    if (row.outcomes[list].triple) tally.triples.insert(*row.outcomes[list].triple);
   }
 
   // ---- whole blocks ----------------------------------------------------------------------------
@@ -593,8 +621,19 @@ class FastJudge final : public MemberJudge {
     return out;
   }
 
-  // ---- what is remembered
-  // ------------------------------------------------------------------------
+  // ---- what is remembered ----------------------------------------------------------------------
+
+  // What is remembered grows with what differs; past a bound it is found again.
+  void forget_if_much() {
+    constexpr std::uint64_t kMostItems = 1 << 20;  // outcomes and places: some hundred bytes each
+    if (remembered_ < kMostItems) return;
+    remembered_ = 0;
+    summaries_.clear();
+    rows_.clear();
+    lists_by_words_.clear();
+    lists_.clear();
+    planner_ = engine_.member_planner();
+  }
 
   Result<MemberLayout> layout_of_block() {
     std::vector<std::string> words;
@@ -623,7 +662,10 @@ class FastJudge final : public MemberJudge {
     std::string key(launch_.rules);
     for (const std::string& word : shared) key.append("\n").append(word);
     const auto [found, added] = lists_by_words_.try_emplace(key);
-    if (added) found->second = same_lists(read_lists(shared));
+    if (added) {
+      found->second = same_lists(read_lists(shared));
+      remembered_ += block_members_;
+    }
     return *found->second;
   }
 
@@ -664,8 +706,7 @@ class FastJudge final : public MemberJudge {
       BlockLists& out) {
     std::string removed;
     if (!lists) {
-      const Error& error = lists.error();
-      removed = "cannot be read: " + error.where + ": " + with_numbers_left_out(error.text);
+      removed = text_of(lists.error());
     } else if (lists->refusal) {
       removed = text_of(*lists->refusal);
     }
@@ -690,6 +731,7 @@ class FastJudge final : public MemberJudge {
     const auto [found, added] = rows_.try_emplace(RowKey{&lists, layout});
     if (!added) return found->second;
     PathRow& row = found->second;
+    remembered_ += lists.lists.size();
     std::map<std::tuple<std::uint32_t, std::uint32_t, bool, std::string>, std::uint16_t> kinds;
     for (const std::uint32_t list : lists.lists) {
       PathOutcome outcome = outcome_of(path, planner_->path(path, layout, list));
@@ -712,6 +754,7 @@ class FastJudge final : public MemberJudge {
       std::tuple<const BlockLists*, std::array<PathRow*, kCapturePaths>, std::uint16_t>;
 
   const Universe& universe_;
+  const Engine& engine_;
   std::optional<Condition> where_;
   std::optional<std::size_t> rules_axis_;
   std::unique_ptr<MemberPlanner> planner_;
@@ -723,6 +766,7 @@ class FastJudge final : public MemberJudge {
   std::uint64_t block_members_ = 1;
   bool by_place_ = false;  // a condition reads an axis of the block
   std::uint64_t run_ = 0;
+  std::uint64_t remembered_ = 0;  // outcomes and places that are held
   std::string last_removed_by_;
   std::uint64_t last_removal_ = hash_of_removal("");
   // Elements of a list and nodes of a map stay where they are: they are known by their address.
@@ -787,6 +831,41 @@ MemberOutcome judged_outcome(std::uint16_t rules, std::uint64_t number, const Ch
   return out;
 }
 
+// What an option shapes is told by its name: shortened ones, which the engine's parser takes, are
+// not looked up, and one that no release has would only remove every member.
+Result<void> check_words(const Universe& universe, const MemberPlanner& planner,
+                         const std::string& where, std::span<const std::string> words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (!word.starts_with("--")) continue;
+    if (!planner.knows(word)) {
+      return tl::unexpected(Error{where, "no option of " + universe.engine + " is " + word,
+                                  "write options in full, as the engine's help lists them"});
+    }
+    const std::size_t equals = word.find('=');
+    const std::string option = word.substr(0, equals);
+    if (option != "--model-path" && option != "--model") continue;
+    const std::string name = equals != std::string::npos ? word.substr(equals + 1)
+                             : i + 1 < words.size()      ? words[i + 1]
+                                                         : "";
+    if (model_of(universe, name) != nullptr || find_model(name) != nullptr) continue;
+    return tl::unexpected(Error{where, "capsize knows no model \"" + name + "\"",
+                                "declare it under \"models\", with its config.json"});
+  }
+  return {};
+}
+
+Result<void> check_all_words(const Universe& universe, const MemberPlanner& planner) {
+  if (auto fits = check_words(universe, planner, "launch", universe.launch); !fits) return fits;
+  for (const Axis& axis : universe.axes) {
+    for (const AxisValue& value : axis.values) {
+      const std::string where = "axis " + axis.name + ", value " + value.name;
+      if (auto fits = check_words(universe, planner, where, value.words); !fits) return fits;
+    }
+  }
+  return {};
+}
+
 // Every member by itself: nothing is remembered, so that no key can be wrong.
 class PlainJudge final : public MemberJudge {
  public:
@@ -828,6 +907,9 @@ Result<std::unique_ptr<MemberJudge>> MemberJudge::make(const Universe& universe,
     return tl::unexpected(
         Error{"engine", "unknown engine \"" + universe.engine + "\"", "known: sglang"});
   }
+  if (auto known = check_all_words(universe, *engine->member_planner()); !known) {
+    return tl::unexpected(std::move(known.error()));
+  }
   if (way == Way::plain) return std::make_unique<PlainJudge>(universe, *engine, where);
   return std::make_unique<FastJudge>(universe, *engine, where);
 }
@@ -858,9 +940,7 @@ MemberOutcome judge_member_plainly(const Universe& universe, const std::optional
   }
   const CheckResult result = check(request_of(universe, number));
   if (result.error) {
-    return removed_outcome(rules, number,
-                           "cannot be read: " + result.error->where + ": " +
-                               with_numbers_left_out(result.error->text));
+    return removed_outcome(rules, number, text_of(*result.error));
   }
   if (result.plan.refusal) {
     return removed_outcome(rules, number, text_of(*result.plan.refusal));

@@ -50,7 +50,11 @@ class MemberPlanner {
   // The order in which paths are captured: the first that is refused is the one that is met.
   [[nodiscard]] virtual std::span<const std::size_t> capture_order() const = 0;
 
-  // Whether an option shapes lists of sizes and nothing else ("--cuda-graph-bs").
+  // Whether some point in the engine's history has an option of just this name.
+  [[nodiscard]] virtual bool knows(std::string_view option) const = 0;
+
+  // Whether an option, by its full name, shapes lists of sizes and nothing else
+  // ("--cuda-graph-bs").
   [[nodiscard]] virtual bool shapes_lists_only(std::string_view option) const = 0;
 
   // The layout of a launch without the options that shape lists. An Error where capsize cannot

@@ -2,6 +2,7 @@
 // paths never changes a verdict, a witness or a cost. A key that forgets a field shows here.
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 #include <vector>
 
@@ -34,26 +35,21 @@ Tally swept(const Universe& universe, MemberJudge::Way way, std::uint64_t first,
   return tally;
 }
 
-// Exhausts the first layouts of the seed's universe (1 to 6 ranks); the whole of it is compared by
-// `capsize sweep pr23972 --plain`, whose digest must be that of the fast way.
+// Exhausts the first layouts of the seed's universe (1 to 6 ranks); `capsize sweep pr23972
+// --compare all` does the same for the whole of it.
 TEST(MemberJudge, BothWaysAgreeOnTheFirstLayouts) {
   const Universe universe = universe_named("pr23972");
   const std::uint64_t last = universe.members / universe.axes[0].values.size() * 6;
-  const Tally fast = swept(universe, MemberJudge::Way::fast, 0, last);
+  Tally fast = swept(universe, MemberJudge::Way::fast, 0, last);
   const Tally plain = swept(universe, MemberJudge::Way::plain, 0, last);
-  EXPECT_EQ(fast.sums, plain.sums);
   EXPECT_EQ(fast.members(), last);
-  visited(static_cast<std::int64_t>(last));
-  ASSERT_EQ(fast.states.size(), plain.states.size());
   EXPECT_GT(fast.states.size(), 10U);
-  for (const auto& [state, count] : fast.states) {
-    // The first of a state is the same member both ways, so that its removal is comparable too.
-    const MemberOutcome outcome = judge_member_plainly(universe, std::nullopt, count.first);
-    EXPECT_EQ(outcome.state.paths, state.paths) << place_of(universe, count.first);
-    if (state.removed != 0) {
-      EXPECT_EQ(outcome.precondition, fast.preconditions[state.removed - 1U]);
-    }
-  }
+  EXPECT_FALSE(fast.layouts.empty());
+  EXPECT_FALSE(fast.triples.empty());
+  fast.layouts.clear();
+  fast.triples.clear();
+  EXPECT_TRUE(same(fast, plain));
+  visited(static_cast<std::int64_t>(last));
 }
 
 void expect_agreement_on_random_members(const std::string& name) {
@@ -106,7 +102,7 @@ class ForgetfulJudge final : public MemberJudge {
 TEST(MemberJudge, AForgetfulMemoryIsSeenAtItsFirstMember) {
   Universe universe = universe_named("pr23972");
   universe.members = 3000;
-  constexpr std::uint64_t kFrom = 2000;
+  constexpr std::uint64_t kFrom = 2048;  // ranges are cut there
   ComparisonOptions options{.threads = 2};
   options.make_judge = [&]() -> Result<std::unique_ptr<MemberJudge>> {
     return std::make_unique<ForgetfulJudge>(universe, kFrom);
@@ -114,7 +110,7 @@ TEST(MemberJudge, AForgetfulMemoryIsSeenAtItsFirstMember) {
   const auto faulty = compare_ways(universe, std::nullopt, options);
   ASSERT_TRUE(faulty.has_value());
   EXPECT_EQ(faulty->members, 3000U);
-  EXPECT_EQ(faulty->differ, 1000U);
+  EXPECT_EQ(faulty->differ, 3000U - kFrom);
   EXPECT_EQ(faulty->first, kFrom);
   options.make_judge = nullptr;
   options.members = 500;
@@ -129,23 +125,76 @@ TEST(MemberJudge, AForgetfulMemoryIsSeenAtItsFirstMember) {
 
 // However a range is cut, the tallies add up to the same: blocks that are cut in their middle, and
 // the order in which a judge meets them.
-TEST(MemberJudge, PiecesOfARangeAddUp) {
-  const Universe universe = universe_named("pr23972");
+void expect_pieces_add_up(const std::string& name, std::uint64_t block, int draws) {
+  const Universe universe = universe_named(name);
   const auto judge = MemberJudge::make(universe, std::nullopt);
   ASSERT_TRUE(judge.has_value());
-  const auto last = static_cast<std::int64_t>(universe.members) - 100;
-  EXPECT_TRUE(holds("pieces of a range add up to its tally", [&] {
-    const auto first = static_cast<std::uint64_t>(*generators::evenly(0, last));
-    const auto middle = first + static_cast<std::uint64_t>(*generators::evenly(1, 100));
+  std::mt19937_64 random(seed_of_runs());
+  for (int draw = 0; draw < draws; ++draw) {
+    // Two whole blocks, and pieces that cut one of them.
+    const std::uint64_t first = random() % (universe.members / block - 2) * block;
+    const std::uint64_t last = first + 2 * block;
+    const std::uint64_t middle = first + 1 + random() % (2 * block - 1);
     Tally whole;
-    (*judge)->run(first, first + 100, whole);
+    (*judge)->run(first, last, whole);
     Tally later;
-    (*judge)->run(middle, first + 100, later);
+    (*judge)->run(middle, last, later);
     Tally pieces;
     (*judge)->run(first, middle, pieces);
     later.add(pieces);
-    RC_ASSERT(same(later, whole));
-  }));
+    ASSERT_TRUE(same(later, whole)) << place_of(universe, first) << ", cut at " << middle;
+  }
+  visited(draws);
+}
+
+TEST(MemberJudge, PiecesOfTheSeedsUniverseAddUp) { expect_pieces_add_up("pr23972", 13, 5000); }
+TEST(MemberJudge, PiecesOfTheFullUniverseAddUp) { expect_pieces_add_up("sglang-full", 800, 500); }
+
+// What the parser refuses, in the list words of a member, in its other words, or in both: the first
+// in the line is named, both ways. Numbers that capsize cannot hold are asked after conditions.
+TEST(MemberJudge, RefusedWordsAreNamedAlikeBothWays) {
+  Universe universe;
+  universe.name = "refused";
+  universe.engine = "sglang";
+  universe.launch = {"--model-path", "meta-llama/Llama-3.1-8B"};
+  universe.axes = {
+      {"tp", {{"1", 1, {}}, {"x", {}, {"--tp-size", "x"}}, {"huge", {}, {"--tp-size", "9999999"}}}},
+      {"pool", {{"any", {}, {}}, {"y", {}, {"--max-running-requests", "y"}}}},
+      {"sizes", {{"1", 1, {}}, {"2", 2, {"--cuda-graph-bs", "z"}}}}};
+  universe.members = 12;
+  for (const char* text : {"sizes >= 1", "sizes == 1"}) {
+    const auto where = Condition::parse(text, universe.axes, universe.derived);
+    ASSERT_TRUE(where.has_value());
+    const auto judge = MemberJudge::make(universe, *where);
+    ASSERT_TRUE(judge.has_value()) << judge.error().text;
+    for (std::uint64_t number = 0; number < universe.members; ++number) {
+      EXPECT_EQ(judge_member(**judge, number), judge_member_plainly(universe, *where, number))
+          << text << ", " << place_of(universe, number);
+    }
+  }
+}
+
+// A model that nobody knows has no layers to judge: a file that names one is told so.
+TEST(MemberJudge, UnknownModelsAreRefused) {
+  Universe universe = universe_named("pr23972");
+  universe.launch = {"--model-path=nobody/knows"};
+  const auto judge = MemberJudge::make(universe, std::nullopt);
+  ASSERT_FALSE(judge.has_value());
+  EXPECT_EQ(judge.error().where, "launch");
+  EXPECT_NE(judge.error().text.find("nobody/knows"), std::string::npos);
+}
+
+// A shortened option would be taken for one that shapes more than lists; an unknown one would
+// remove every member.
+TEST(MemberJudge, OptionsAreWrittenInFull) {
+  for (const char* option : {"--cuda-graph-b", "--no-such-option"}) {
+    Universe universe = universe_named("pr23972");
+    universe.axes.back().values.back().words = {option, "4"};
+    const auto judge = MemberJudge::make(universe, std::nullopt);
+    ASSERT_FALSE(judge.has_value()) << option;
+    EXPECT_NE(judge.error().text.find(option), std::string::npos) << judge.error().text;
+    EXPECT_NE(judge.error().where.find("axis prefill_sizes"), std::string::npos);
+  }
 }
 
 // A condition that reads lists is asked for each member, one that reads layouts once a block; both

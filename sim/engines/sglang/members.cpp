@@ -7,6 +7,7 @@
 
 #include "sim/content_hash.hpp"
 #include "sim/engines/sglang/engine.hpp"
+#include "sim/engines/sglang/flags/flags.hpp"
 #include "sim/engines/sglang/layout.hpp"
 
 namespace capsize::sglang {
@@ -150,6 +151,14 @@ class SglangMembers final : public MemberPlanner {
 
   [[nodiscard]] std::span<const std::size_t> capture_order() const override {
     return kCaptureOrder;
+  }
+
+  [[nodiscard]] bool knows(std::string_view option) const override {
+    const std::string_view name = option.substr(0, option.find('='));
+    return std::ranges::any_of(labels(), [name](const RulesLabel& label) {
+      const auto version = version_of(label.name);
+      return version && find_flag(name, flag_release(*version)) != nullptr;
+    });
   }
 
   [[nodiscard]] bool shapes_lists_only(std::string_view option) const override {
