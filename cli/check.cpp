@@ -123,12 +123,10 @@ int answer_lines(std::FILE* file, const BatchDefaults& defaults, const std::stri
     BatchAnswer answer = answer_batch_line(line, defaults);
     verdict = worse(verdict.value_or(answer.verdict), answer.verdict);
     answer.json.push_back('\n');
-    if (std::fwrite(answer.json.data(), 1, answer.json.size(), stdout) != answer.json.size()) {
-      return kBadInput;
-    }
+    if (!print(answer.json, false)) return kBadInput;
   }
   if (std::ferror(file) != 0) return fail({name, "cannot be read", "name a file, not a folder"});
-  if (std::fflush(stdout) != 0) return kBadInput;
+  if (!print("")) return kBadInput;
   return exit_status(verdict.value_or(Verdict::undecided));
 }
 

@@ -41,8 +41,9 @@ int fail_as_json(Error error);
 // A plan file, or one on standard input for "-".
 [[nodiscard]] Result<Lifecycle> read_plan_file(const std::string& path);
 
-// Writes text to standard output; false where the reader has gone away or the disk is full.
-[[nodiscard]] bool print(std::string_view text);
+// Writes text to standard output, `at_once` or with what comes later; false where the reader has
+// gone away or the disk is full, which is then told on standard error, once.
+[[nodiscard]] bool print(std::string_view text, bool at_once = true);
 
 // A result for people. `colour` only where a terminal reads it and NO_COLOR is not set.
 [[nodiscard]] std::string render(const CheckResult& result, bool colour);

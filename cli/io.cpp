@@ -57,9 +57,20 @@ Result<Lifecycle> read_plan_file(const std::string& path) {
   return plan;
 }
 
-bool print(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
+bool print(std::string_view text, bool at_once) {
+  static bool told = false;  // the first failure says it all
+  errno = 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+      (!at_once || std::fflush(stdout) == 0)) {
+    return true;
+  }
+  const int why = errno;
+  if (told) return false;
+  told = true;
+  const std::string line =
+      std::string("capsize: standard output cannot be written: ") + std::strerror(why) + "\n";
+  std::fputs(line.c_str(), stderr);
+  return false;
 }
 
 bool colour_wanted() {

@@ -1,7 +1,7 @@
 // The capsize program: reads the command line and runs one command. Each command is a file here.
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -77,7 +77,11 @@ int run(int argc, char** argv) {
   try {
     app.parse(own);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) {
+      std::ostringstream help;
+      (void)app.exit(error, help, help);
+      return print(help.str()) ? 0 : kBadInput;
+    }
     Error told{"command line", error.what(), "capsize --help lists the commands and options"};
     return json ? fail_as_json(std::move(told)) : fail(told);
   }

@@ -49,6 +49,15 @@ const std::string& value_name(const Matrix& matrix, const MemberChoices& row, st
   return matrix.universe.axes[axis].values[static_cast<std::size_t>(row[axis])].name;
 }
 
+// What the table is for, behind it as every command's verdict.
+std::string verdict_of(const Matrix& matrix, const MatrixOptions& options) {
+  const std::size_t rows = matrix.array.rows.size();
+  return fmt::format("PASS  {}: every combination of any {} that a member holds is in {}\n",
+                     matrix.universe.name,
+                     options.strength == 1 ? "axis" : fmt::format("{} axes", options.strength),
+                     rows == 1 ? "a row" : fmt::format("one of {} rows", rows));
+}
+
 std::string text_of(const Matrix& matrix, const MatrixOptions& options) {
   const Universe& universe = matrix.universe;
   const Coverage& coverage = matrix.coverage;
@@ -76,7 +85,7 @@ std::string text_of(const Matrix& matrix, const MatrixOptions& options) {
     }
     out += "\n";
   }
-  return out;
+  return out + verdict_of(matrix, options);
 }
 
 std::string json_of(const Matrix& matrix, const MatrixOptions& options) {
@@ -114,8 +123,9 @@ int run(const MatrixOptions& options) {
   auto matrix = matrix_of(options);
   if (!matrix) return options.json ? fail_as_json(std::move(matrix.error())) : fail(matrix.error());
   if (!matrix->coverage.complete()) {
-    return fail({"matrix", "the rows do not cover what they should: a fault of capsize",
-                 "report it with this command line"});
+    Error error{"matrix", "the rows do not cover what they should: a fault of capsize",
+                "report it with this command line"};
+    return options.json ? fail_as_json(std::move(error)) : fail(error);
   }
   return print(options.json ? json_of(*matrix, options) : text_of(*matrix, options)) ? 0
                                                                                      : kBadInput;
@@ -131,7 +141,9 @@ Run add_matrix(CLI::App& app) {
                  "t: every combination of values of any t axes is in a row (default 2)");
   app.add_option("--where", options->where, "only members that meet this condition");
   app.add_flag("--json", options->json, "one JSON object instead of a table");
-  app.footer("example: capsize matrix pr23972 --strength 2 --where \"tp <= 8\"");
+  app.footer(
+      "exit status: 0 every combination is covered, 2 bad input\n"
+      "example: capsize matrix pr23972 --strength 2 --where \"tp <= 8\"");
   return [options] { return run(*options); };
 }
 

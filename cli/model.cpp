@@ -48,15 +48,12 @@ int answer_lines(const ModelOptions& options) {
     ModelAnswer answer = protocol->answer(line);
     all_read = all_read && !answer.bad_request;
     answer.json += '\n';
-    const bool written = flush ? print(answer.json)
-                               : std::fwrite(answer.json.data(), 1, answer.json.size(), stdout) ==
-                                     answer.json.size();
-    if (!written) return kBadInput;
+    if (!print(answer.json, flush)) return kBadInput;
   }
   if (std::ferror(file.get()) != 0) {
     return fail({options.file, "cannot be read", "name a file, not a folder"});
   }
-  return std::fflush(stdout) == 0 && all_read ? 0 : kBadInput;
+  return print("") && all_read ? 0 : kBadInput;
 }
 
 }  // namespace

@@ -78,9 +78,10 @@ int run_mutants(const MutantOptions& options) {
   if (!known) {
     std::string names;
     for (const Law* law : laws()) names.append(law->name).append(", ");
-    return fail({"--law", "no law \"" + options.law + "\"",
-                 "the laws are " + names + "and " + std::string(kConformance) +
-                     " for what the engine's own answers kill"});
+    Error error{"--law", "no law \"" + options.law + "\"",
+                "the laws are " + names + "and " + std::string(kConformance) +
+                    " for what the engine's own answers kill"};
+    return options.json ? fail_as_json(std::move(error)) : fail(error);
   }
   const std::vector<KillRow> rows = kill_table(options.law);
   const std::string text = options.json ? to_json(rows) : render(rows);
@@ -96,7 +97,9 @@ Run add_mutants(CLI::App& app) {
   auto options = std::make_shared<MutantOptions>();
   app.add_option("--law", options->law, "only the faults that this law must kill");
   app.add_flag("--json", options->json, "one JSON object instead of the table");
-  app.footer("exit status: 0 all killed, each by the law that it names; 1 some are not");
+  app.footer(
+      "exit status: 0 all killed, each by the law that it names; 1 some are not; 2 bad input; 4 no "
+      "fault is planted for that law");
   return [options] { return run_mutants(*options); };
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "properties/mutants.hpp"
-#include "properties/set_tables.hpp"
+#include "tests/support/set_tables.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CAPSIZE_COUNTS_ALLOCATIONS 0
@@ -73,8 +73,8 @@ TEST_F(AllocationFree, TheCounterCounts) {
 
 // A vector, a string or a function object on the way from numbers to verdicts.
 TEST_F(AllocationFree, FromTheTablesToTheVerdicts) {
-  SetTables tables;
-  std::vector<std::pair<SetTables::Id, SetTables::Id>> paths;  // list and usable set
+  test::SetTables tables;
+  std::vector<std::pair<test::SetTables::Id, test::SetTables::Id>> paths;  // list and usable set
   for (const Mutant& mutant : mutants()) {
     for (const PlantedPlan& plan : {mutant.make().faulty, mutant.make().healthy}) {
       const CapturePath& path = plan.captures.paths.front();

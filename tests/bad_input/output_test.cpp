@@ -43,9 +43,31 @@ TEST_P(LostOutput, OfABatchEndsIt) {
   }
 }
 
-// Would catch: help that fails on a signal.
-TEST_P(LostOutput, OfHelpIsNoCrash) {
-  EXPECT_THAT(run({"--help"}).exit_status, ::testing::AnyOf(0, kBadInputStatus));
+// Would catch: a command that ends without a verdict and without a word, or that tells it twice.
+TEST_P(LostOutput, OfAnyCommandIsToldOnce) {
+  const std::string request = R"({"id": 1, "fn": "default_sizes", "kind": "prefill"})";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> lines = {
+      {{"--help"}, ""},
+      {{"sweep", "--help"}, ""},
+      {{"check", "--json", "--rules", "no-such-rules", "--", "--tp", "8"}, ""},
+      {{"check", "--batch", "-"}, "{}\n"},
+      {{"model"}, request + "\n"},
+      {{"matrix", "pr23972", "--strength", "1"}, ""},
+      {{"mutants", "--law", "within_capacity"}, ""},
+      {{"scenarios", "run", "--json", CAPSIZE_SOURCE_DIR "/scenarios/cases/C01-token-divisibility"},
+       ""},
+      {{"sweep", "pr23972", "--shard", "1/2000"}, ""},
+      {{"sweep", "pr23972", "--shard", "1/2000", "--json"}, ""},
+      {{"sweep", "pr23972", "--member", "1"}, ""},
+      {{"sweep", "pr23972", "--compare", "10"}, ""}};
+  for (const auto& [line, input] : lines) {
+    const ChildRun run = this->run(line, input);
+    EXPECT_EQ(run.exit_status, kBadInputStatus) << line[0] << run.err;
+    const std::string told = "standard output cannot be written: ";
+    const std::size_t at = run.err.find(told);
+    ASSERT_NE(at, std::string::npos) << line[0] << "\n" << run.err;
+    EXPECT_EQ(run.err.find(told, at + 1), std::string::npos) << run.err;
+  }
 }
 
 std::string name_of(ChildOutput output) {

@@ -232,6 +232,10 @@ TEST_P(BadInput, AMatrixOfWhatIsNoUniverse) {
     EXPECT_NE(run.err.find(told), std::string::npos) << told << ":\n" << run.err;
     EXPECT_TRUE(run.out.empty()) << run.out;
   }
+  const ChildRun whole = run({"matrix", "pr23972", "--strength", "1"});
+  EXPECT_EQ(whole.exit_status, 0) << whole.err;
+  EXPECT_NE(whole.out.find("\nPASS  pr23972: every combination of any axis"), std::string::npos)
+      << whole.out;
   const ChildRun machine = run({"matrix", "pr23972", "--where", "tpp > 3", "--json"});
   EXPECT_EQ(machine.exit_status, kBadInputStatus);
   const auto answer = nlohmann::json::parse(machine.out, nullptr, false);

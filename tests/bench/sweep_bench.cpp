@@ -21,7 +21,6 @@
 #include <utility>
 
 #include "properties/generators.hpp"
-#include "properties/set_tables.hpp"
 #include "scenarios/formats/universe.hpp"
 #include "scenarios/sweep/runner.hpp"
 #include "sim/content_hash.hpp"
@@ -29,11 +28,12 @@
 #include "sim/engines/sglang/dispatch.hpp"
 #include "sim/engines/sglang/history.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/set_tables.hpp"
 
 namespace capsize {
 namespace {
 
-using Id = SetTables::Id;
+using Id = test::SetTables::Id;
 
 constexpr std::size_t kLaws = 8;
 constexpr std::int64_t kLargestUsable = 64;
@@ -129,7 +129,7 @@ struct Triple {
 struct Grid {
   std::vector<SizeList> lists = engine_lists();
   std::vector<Filter> filters = engine_filters();
-  SetTables tables;
+  test::SetTables tables;
   std::vector<Triple> triples;
 
   // The lists with an index of `part` modulo `parts`.
@@ -165,7 +165,7 @@ struct Sums {
 };
 
 // From three numbers to the verdicts of all laws, the waste and what the lost sizes carry.
-void judge(const SetTables& tables, const Triple& at, Sums& sums) {
+void judge(const test::SetTables& tables, const Triple& at, Sums& sums) {
   const SetCase in = tables.case_of(at.list, at.filter, at.usable);
   judge_sets(in, sums.findings);
   std::uint64_t bits = 0;

@@ -10,9 +10,9 @@
 
 #include "properties/coverage.hpp"
 #include "properties/set_case.hpp"
-#include "properties/set_tables.hpp"
 #include "tests/property/histogram.hpp"
 #include "tests/property/sglang_generators.hpp"
+#include "tests/support/set_tables.hpp"
 
 namespace capsize::property::set_case_test {
 namespace {
@@ -449,7 +449,7 @@ std::vector<SetFinding> judged(const SetCase& in) {
 
 // A mask of another list or another set; a part that is taken for one that was met before.
 TEST(SetTables, CasesByNumberAreTheCasesOfTheirPaths) {
-  SetTables tables;
+  test::SetTables tables;
   const std::vector<std::int64_t> attn_tps = {1, 2, 3, 4, 6, 8};
   auto all_steps = steps();
   all_steps.front() = step_of_layout({});  // asks nothing
@@ -475,7 +475,7 @@ TEST(SetTables, CasesByNumberAreTheCasesOfTheirPaths) {
     EXPECT_EQ(tables.list(list), id);
     for (std::size_t filter = 0; filter < filters; ++filter) {
       const PlantedPlan plan = path_of(list, filter, 0);
-      ASSERT_TRUE(tables.remember(id, static_cast<SetTables::Id>(filter),
+      ASSERT_TRUE(tables.remember(id, static_cast<test::SetTables::Id>(filter),
                                   plan.captures.paths.front(), true));
     }
   }
@@ -489,7 +489,7 @@ TEST(SetTables, CasesByNumberAreTheCasesOfTheirPaths) {
         const PlantedPlan plan = path_of(list, filter, step);
         SetStorage storage;
         const SetCase expected = set_case_of(plan.captures.paths.front(), storage, true).value();
-        const auto at = static_cast<SetTables::Id>(filter);
+        const auto at = static_cast<test::SetTables::Id>(filter);
         const SetCase found = tables.case_of(tables.list(list), at, usable);
         ASSERT_EQ(judged(found), judged(expected)) << step << " " << filter;
         ASSERT_EQ(wasted(found), wasted(expected));

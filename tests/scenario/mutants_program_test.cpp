@@ -49,5 +49,16 @@ TEST(MutantsProgram, KnowsItsLaws) {
   EXPECT_THAT(run.err, testing::HasSubstr("divisible"));
 }
 
+// Text where a machine waits for an object.
+TEST(MutantsProgram, TellsAMachineToo) {
+  const test::ChildRun run = mutants({"--law", "divisble", "--json"});
+  EXPECT_EQ(run.exit_status, 2);
+  EXPECT_EQ(run.err, "");
+  const auto answer = nlohmann::json::parse(run.out, nullptr, false);
+  ASSERT_TRUE(answer.is_object()) << run.out;
+  EXPECT_EQ(answer["verdict"], "bad_input");
+  EXPECT_EQ(answer["error"]["where"], "--law");
+}
+
 }  // namespace
 }  // namespace capsize::mutants_program_test

@@ -20,7 +20,7 @@
 
 #include "properties/set_case.hpp"
 
-namespace capsize {
+namespace capsize::test {
 
 class SetTables {
  public:
@@ -68,4 +68,4 @@ class SetTables {
   std::vector<std::vector<Id>> places_;  // by list and filter, into paths_
 };
 
-}  // namespace capsize
+}  // namespace capsize::test

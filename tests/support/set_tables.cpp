@@ -1,8 +1,8 @@
-#include "properties/set_tables.hpp"
+#include "tests/support/set_tables.hpp"
 
 #include <utility>
 
-namespace capsize {
+namespace capsize::test {
 
 SetTables::Id SetTables::list(const SizeList& candidates) {
   const auto [at, is_new] = lists_.try_emplace(candidates, static_cast<Id>(lists_.size()));
@@ -52,4 +52,4 @@ bool SetTables::remember(Id list, Id filter, const CapturePath& path, bool fail_
   return true;
 }
 
-}  // namespace capsize
+}  // namespace capsize::test
