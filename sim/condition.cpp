@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "sim/content_hash.hpp"
 #include "sim/nearest.hpp"
 #include "sim/universe.hpp"
 
@@ -632,5 +633,21 @@ std::optional<std::int64_t> Condition::value(std::span<const std::int32_t> choic
 const std::string& Condition::text() const { return program_->text; }
 
 std::span<const std::size_t> Condition::axes() const { return program_->axes; }
+
+std::size_t Condition::length() const { return program_->code.size(); }
+
+// The compiled program and not the text: blanks in it may mean something ("m == a-b" asks for the
+// word a-b where m has one, "m == a - b" for a difference).
+std::uint64_t Condition::digest() const {
+  ContentHash hash;
+  hash.add(program_->code.size());
+  for (const Instruction& each : program_->code) {
+    hash.add(static_cast<std::uint8_t>(each.op)).add(each.axis).add(each.table);
+    hash.add(each.other_axis).add(each.other_table).add(each.number);
+  }
+  hash.add(program_->values.size());
+  for (const Cell& each : program_->values) hash.add(each.number).add(each.word ? 1 : 0);
+  return hash.value();
+}
 
 }  // namespace capsize

@@ -40,6 +40,10 @@ class Condition {
   [[nodiscard]] const std::string& text() const;
   // Indices of the axes that the value depends on, ascending.
   [[nodiscard]] std::span<const std::size_t> axes() const;
+  // How many instructions it is compiled to: what one question may cost.
+  [[nodiscard]] std::size_t length() const;
+  // Equal for conditions that are compiled to the same, however their text is spaced.
+  [[nodiscard]] std::uint64_t digest() const;
 
   struct Program;  // the compiled expression; shared, never changed
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kCombinationsMost = std::uint64_t{1} << 26;
 constexpr std::uint64_t kAssignmentsMost = std::uint64_t{1} << 24;
-constexpr std::uint64_t kSearchSteps = std::uint64_t{1} << 22;
+constexpr std::uint64_t kSearchSteps = std::uint64_t{1} << 23;
 constexpr std::size_t kMissingTold = 8;
 
 std::vector<const Condition*> conditions_of(const Universe& universe,

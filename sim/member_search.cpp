@@ -67,13 +67,19 @@ struct MemberSearch::Walk {
     }
   }
 
-  [[nodiscard]] bool holds(std::size_t chosen) const {
-    return std::ranges::all_of(asked[chosen],
-                               [&](const auto* each) { return each->holds(choices); });
+  // Long conditions count more, so that steps are a measure of time.
+  Completion ask(std::size_t chosen) {
+    for (const Condition* each : asked[chosen]) {
+      const std::uint64_t cost = 1 + each->length() / 32;
+      if (steps < cost) return steps = 0, Completion::undecided;
+      steps -= cost;
+      if (!each->holds(choices)) return Completion::none;
+    }
+    return Completion::found;
   }
 
   Completion search(std::size_t chosen) {
-    if (!holds(chosen)) return Completion::none;
+    if (const Completion asking = ask(chosen); asking != Completion::found) return asking;
     if (chosen == free.size()) return Completion::found;
     const std::size_t axis = free[chosen];
     const std::int32_t first = prefer.empty() ? -1 : prefer[axis];
@@ -117,6 +123,23 @@ Completion MemberSearch::complete(std::span<std::int32_t> choices, std::uint64_t
     if (choices[axis] < 0) choices[axis] = prefer.empty() ? 0 : std::max(prefer[axis], 0);
   }
   return Completion::found;
+}
+
+std::vector<const Condition*> MemberSearch::contradiction(std::uint64_t& steps) const {
+  std::vector<std::int32_t> choices(axes_.size(), -1);
+  for (const Condition* each : constant_) {
+    if (!each->holds(choices)) return {each};
+  }
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    std::uint64_t share = steps / (parts_.size() - i);
+    steps -= share;
+    Walk walk{axes_, choices, {}, share};
+    walk.prepare(parts_[i]);
+    const Completion found = walk.search(0);
+    steps += share;  // what is left of it
+    if (found == Completion::none) return parts_[i].conditions;
+  }
+  return {};
 }
 
 }  // namespace capsize

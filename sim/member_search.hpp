@@ -19,7 +19,8 @@ namespace capsize {
 enum class Completion : std::uint8_t {
   found,      // the choices are those of a member that meets all conditions
   none,       // no member has these choices and meets all conditions: proved
-  undecided,  // the search was given up after as many steps as it was allowed
+  undecided,  // the search was given up after as many steps as it was allowed: a value that is
+              // tried is one, and so are a condition that is asked and 32 of its instructions
 };
 
 class MemberSearch {
@@ -32,6 +33,11 @@ class MemberSearch {
   // first. Leaves the choices as they were where there is no such member.
   [[nodiscard]] Completion complete(std::span<std::int32_t> choices, std::uint64_t steps_most,
                                     std::span<const std::int32_t> prefer = {}) const;
+
+  // The conditions of one part that no member meets, which is proved, in the order in which they
+  // were given; none where there is no such part, or none was found in `steps`. Takes the steps
+  // that it needs, and leaves each part a fair share of them.
+  [[nodiscard]] std::vector<const Condition*> contradiction(std::uint64_t& steps) const;
 
   // Whether some condition hangs on the axis.
   [[nodiscard]] bool reads(std::size_t axis) const { return read_[axis]; }

@@ -13,18 +13,6 @@ void add_words(ContentHash& hash, const std::vector<std::string>& words) {
   for (const std::string& each : words) hash.add(each);
 }
 
-// A condition's text without the blanks that mean nothing: those outside of quotes.
-std::string dense(const Condition& condition) {
-  std::string out;
-  char quote = 0;
-  for (const char c : condition.text()) {
-    if (quote == 0 && (c == ' ' || c == '\t')) continue;
-    if (c == '"' || c == '\'') quote = quote == 0 ? c : quote == c ? '\0' : quote;
-    out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::optional<std::size_t> Universe::axis(std::string_view axis_name) const {
@@ -84,11 +72,12 @@ std::uint64_t digest_of(const Universe& universe) {
   hash.add(universe.models.size());
   for (const UniverseModel& each : universe.models) hash.add(each.name).add(each.config);
   hash.add(universe.derived.size());
-  for (const DerivedValue& each : universe.derived) hash.add(each.name).add(dense(each.value));
+  for (const DerivedValue& each : universe.derived) {
+    hash.add(each.name).add(each.value.digest());
+  }
   hash.add(universe.constraints.size());
   for (const Constraint& each : universe.constraints) {
-    const bool told = each.why != each.condition.text();
-    hash.add(told ? each.why : "").add(dense(each.condition));
+    hash.add(each.why).add(each.condition.digest());  // members are counted under `why`
   }
   return hash.value();
 }

@@ -25,7 +25,13 @@ constexpr std::int64_t kValuesMost = 65536;
 constexpr std::size_t kSizesMost = 128;  // as many as a law judges at once
 constexpr std::size_t kNameBytesMost = 120;
 constexpr std::uint64_t kMembersMost = std::uint64_t{1} << 63;
-constexpr std::uint64_t kSearchSteps = std::uint64_t{1} << 24;
+constexpr std::uint64_t kSearchSteps = std::uint64_t{1} << 25;  // whether constraints clash
+constexpr std::uint64_t kNamingSteps = std::uint64_t{1} << 25;  // the fewest that do
+constexpr std::size_t kClashTold = 8;
+constexpr std::size_t kListedMost = 1024;  // of constraints, quantities, models, lists of sizes
+constexpr std::size_t kWordBytesMost = std::size_t{1} << 26;  // of all values of all axes together
+constexpr std::size_t kCellsMost = std::size_t{1}
+                                   << 24;  // values of axes, again for each condition
 constexpr std::int64_t kSizeMost = std::int64_t{1} << 31;
 constexpr std::int64_t kNumberMost = std::int64_t{1} << 61;
 
@@ -39,6 +45,16 @@ Result<void> fail(const JsonField& field, std::string text, std::string hint) {
 bool has_control(std::string_view text) {
   return std::ranges::any_of(
       text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
+// Whether a word starts an option, and is not read as a value of the option before it: a negative
+// number is such a value, and so is a sentence.
+bool begins_option(std::string_view word) {
+  const std::string_view name = word.substr(0, word.find('='));
+  if (!name.starts_with('-') || name.find(' ') != std::string_view::npos) return false;
+  const std::string_view bare = name.substr(name.starts_with("--") ? 2 : 1);
+  return !bare.empty() && bare.front() != '-' && bare.front() != '.' &&
+         !(bare.front() >= '0' && bare.front() <= '9');
 }
 
 // A name as it is printed: of a value, a model, a list of sizes.
@@ -138,8 +154,7 @@ class Reading {
                       [&](const JsonField& f) { return store(read_name(f), out_.name); })
             .required("title", [&](const JsonField& f) { return store(read_name(f), out_.title); })
             .required("engine", by(&Reading::read_engine))
-            .optional("launch",
-                      [&](const JsonField& f) { return store(read_words(f), out_.launch); })
+            .optional("launch", by(&Reading::read_launch_words))
             .optional("models", by(&Reading::read_models))
             .optional("sizes", by(&Reading::read_sizes))
             .required("axes", by(&Reading::read_axes))
@@ -153,6 +168,9 @@ class Reading {
   }
 
  private:
+  using Names = std::set<std::string, std::less<>>;
+  using Template = std::optional<std::vector<std::string>>;
+
   struct SizeList {
     std::string name;
     std::vector<std::int64_t> sizes;
@@ -171,8 +189,24 @@ class Reading {
     return {};
   }
 
-  Result<void> read_models(const JsonField& field) {
+  Result<void> read_launch_words(const JsonField& field) {
+    auto stored = store(read_words(field), out_.launch);
+    if (!stored || out_.launch.empty() || begins_option(out_.launch.front())) return stored;
+    return fail(field, "begins with \"" + out_.launch.front() + "\", which is no option",
+                "give options of the server alone: [\"--option\", \"value\"]");
+  }
+
+  static Result<std::vector<JsonField>> listed(const JsonField& field) {
     auto elements = field.elements();
+    if (elements && elements->size() > kListedMost) {
+      return tl::unexpected(field.error("has " + std::to_string(elements->size()) + " entries",
+                                        "give " + std::to_string(kListedMost) + " at most"));
+    }
+    return elements;
+  }
+
+  Result<void> read_models(const JsonField& field) {
+    auto elements = listed(field);
     if (!elements) return tl::unexpected(std::move(elements.error()));
     for (const JsonField& element : *elements) {
       UniverseModel model;
@@ -210,6 +244,10 @@ class Reading {
 
   Result<void> read_sizes(const JsonField& field) {
     if (auto object = field.object(); !object) return object;
+    if (field.value().size() > kListedMost) {
+      return fail(field, "has " + std::to_string(field.value().size()) + " lists",
+                  "give " + std::to_string(kListedMost) + " at most");
+    }
     for (const auto& item : field.value().items()) {
       const JsonField list(item.value(), json_path(field.path(), item.key()));
       if (item.key().empty() || has_control(item.key())) {
@@ -239,14 +277,15 @@ class Reading {
     }
     for (const JsonField& element : *elements) {
       if (auto read = read_axis(element); !read) return read;
+      if (auto counted = count_members(element); !counted) return counted;
     }
-    return count_members(field);
+    return {};
   }
 
   Result<void> read_axis(const JsonField& field) {
     Axis axis;
     std::optional<std::vector<std::string>> words;
-    std::vector<std::string> bare;
+    Names bare;
     std::optional<JsonField> bare_field;
     const auto values = [&](const JsonField& f) { return read_values(f, words, bare, axis); };
     ObjectReader reader(field, {"axis", "values", "words", "bare"});
@@ -259,8 +298,12 @@ class Reading {
                   })
         .required("values", values);
     if (auto done = reader.done(); !done) return done;
+    Names names;
+    if (!bare.empty()) {
+      for (const AxisValue& each : axis.values) names.insert(each.name);
+    }
     for (const std::string& each : bare) {
-      if (std::ranges::find(axis.values, each, &AxisValue::name) != axis.values.end()) continue;
+      if (names.contains(each)) continue;
       const auto known = names_of(axis.values);
       return fail(*bare_field, "\"" + each + "\" is no value of the axis",
                   hint_of_known(each, known));
@@ -293,27 +336,26 @@ class Reading {
     return free ? store(read_words(field), words) : free;
   }
 
-  static Result<void> read_bare(const JsonField& field, std::string_view axis,
-                                std::vector<std::string>& bare) {
+  static Result<void> read_bare(const JsonField& field, std::string_view axis, Names& bare) {
     if (auto free = refuse_if_reserved(field, axis); !free) return free;
     auto elements = field.elements();
     if (!elements) return tl::unexpected(std::move(elements.error()));
     for (const JsonField& element : *elements) {
-      auto stored = store(read_value_name(element), bare.emplace_back());
-      if (!stored) return stored;
+      std::string name;
+      if (auto stored = store(read_value_name(element), name); !stored) return stored;
+      bare.insert(std::move(name));
     }
     return {};
   }
 
-  using Template = std::optional<std::vector<std::string>>;
-
-  Result<void> read_values(const JsonField& field, const Template& words,
-                           const std::vector<std::string>& bare, Axis& axis) {
+  Result<void> read_values(const JsonField& field, const Template& words, const Names& bare,
+                           Axis& axis) {
     if (field.value().is_object()) return read_range(field, words, bare, axis);
     auto elements = field.elements();
     if (!elements) return fail(field, "are no values", "give a list, or {\"from\", \"to\"}");
     if (elements->empty()) return fail(field, "is empty", "give the axis at least one value");
     if (std::ssize(*elements) > kValuesMost) return too_many(field, std::ssize(*elements));
+    Names names;
     for (const JsonField& element : *elements) {
       AxisValue value;
       auto read = element.value().is_object() ? read_value_object(element, axis.name, value)
@@ -321,8 +363,9 @@ class Reading {
       const bool has_words = element.value().is_object() && element.value().contains("words");
       if (!read) return read;
       if (!has_words) read = add_words(element, words, bare, axis.name, value);
+      if (read) read = check_words(element, value);
       if (!read) return read;
-      if (std::ranges::find(axis.values, value.name, &AxisValue::name) != axis.values.end()) {
+      if (!names.insert(value.name).second) {
         return fail(element, "there are two values \"" + value.name + "\"", "keep one of the two");
       }
       value.number = number_of(value.name);
@@ -336,8 +379,8 @@ class Reading {
                 "give " + std::to_string(kValuesMost) + " at most");
   }
 
-  Result<void> read_range(const JsonField& field, const Template& words,
-                          const std::vector<std::string>& bare, Axis& axis) {
+  Result<void> read_range(const JsonField& field, const Template& words, const Names& bare,
+                          Axis& axis) {
     std::int64_t from = 0;
     std::int64_t to = 0;
     std::int64_t step = 1;
@@ -357,7 +400,9 @@ class Reading {
     if (count > kValuesMost) return too_many(field, count);
     for (std::int64_t each = from; each <= to; each += step) {
       AxisValue value{std::to_string(each), each, {}};
-      if (auto added = add_words(field, words, bare, axis.name, value); !added) return added;
+      auto added = add_words(field, words, bare, axis.name, value);
+      if (added) added = check_words(field, value);
+      if (!added) return added;
       axis.values.push_back(std::move(value));
     }
     return {};
@@ -376,17 +421,17 @@ class Reading {
   }
 
   // The words of a value that does not bring its own.
-  Result<void> add_words(const JsonField& field, const Template& words,
-                         const std::vector<std::string>& bare, std::string_view axis,
-                         AxisValue& value) {
+  Result<void> add_words(const JsonField& field, const Template& words, const Names& bare,
+                         std::string_view axis, AxisValue& value) {
     if (axis == kModelAxis) return add_model(field, value);
     if (axis == kRulesAxis) return check_rules(field, value.name);
-    if (!words || std::ranges::find(bare, value.name) != bare.end()) return {};
+    if (!words || bare.contains(value.name)) return {};
     bool placed = false;
     for (const std::string& each : *words) {
       placed = placed || each.find("{}") != std::string::npos || each == "{sizes}";
       if (each != "{sizes}") {
         value.words.push_back(replaced(each, value.name));
+        if (auto fits = take_memory(field, value.words.back()); !fits) return fits;
       } else if (auto added = add_sizes(field, value); !added) {
         return added;
       }
@@ -404,8 +449,30 @@ class Reading {
                   known.empty() ? "declare it in \"sizes\"" : hint_of_known(value.name, known));
     }
     found->used = true;
-    for (const std::int64_t each : found->sizes) value.words.push_back(std::to_string(each));
+    for (const std::int64_t each : found->sizes) {
+      value.words.push_back(std::to_string(each));
+      if (auto fits = take_memory(field, value.words.back()); !fits) return fits;
+    }
     return {};
+  }
+
+  // A short file may ask for more words than memory holds: each word of an axis stands at each of
+  // its values.
+  Result<void> take_memory(const JsonField& field, const std::string& word) {
+    word_bytes_ += sizeof(word) + word.size();
+    if (word_bytes_ <= kWordBytesMost) return {};
+    return fail(field, "the words of all values together take more than 64 MiB",
+                "give fewer values, or fewer words for each");
+  }
+
+  // Words that continue an option of `launch` or of another axis would be read as values of it,
+  // whichever that is for a member.
+  static Result<void> check_words(const JsonField& field, const AxisValue& value) {
+    if (value.words.empty() || begins_option(value.words.front())) return {};
+    return fail(field,
+                "the words of \"" + value.name + "\" begin with \"" + value.words.front() +
+                    "\", which is no option",
+                "write the option in the words of the axis: [\"--option\", \"{}\"]");
   }
 
   Result<void> add_model(const JsonField& field, AxisValue& value) {
@@ -425,20 +492,16 @@ class Reading {
     return fail(field, "unknown rules \"" + std::string(name) + "\"", hint_of_known(name, known));
   }
 
+  // With the axis that was read last. Asked after each, so that no more is read than can be used.
   Result<void> count_members(const JsonField& field) {
-    std::uint64_t rough = 1;  // the first digits of the product
-    std::int64_t zeros = 0;   // and how many follow them
-    bool too_many = false;
-    for (const Axis& each : out_.axes) {
-      const std::uint64_t count = each.values.size();
-      too_many = too_many || out_.members > kMembersMost / count;
+    const std::uint64_t count = out_.axes.back().values.size();
+    if (out_.members <= kMembersMost / count) {
       out_.members *= count;
-      rough *= count;
-      for (; rough >= 1'000'000'000; ++zeros) rough /= 10;
+      return {};
     }
-    if (!too_many) return {};
-    for (; rough >= 10; ++zeros) rough /= 10;
-    return fail(field, "there are about 10^" + std::to_string(zeros) + " members",
+    return fail(field,
+                "with its values there are " + std::to_string(count) + " * " +
+                    std::to_string(out_.members) + " members",
                 "leave values or axes out: more than 9.2e18 cannot be numbered");
   }
 
@@ -450,11 +513,14 @@ class Reading {
     auto condition = Condition::parse(*text, out_.axes, out_.derived);
     if (!condition) return tl::unexpected(std::move(condition.error()).within(field.path()));
     out = *std::move(condition);
-    return {};
+    for (const std::size_t axis : out.axes()) cells_ += out_.axes[axis].values.size();
+    if (cells_ <= kCellsMost) return {};
+    return fail(field, "the conditions together read more than 2^24 values of axes",
+                "give the axes that they read fewer values, or write fewer conditions");
   }
 
   Result<void> read_derived(const JsonField& field) {
-    auto elements = field.elements();
+    auto elements = listed(field);
     if (!elements) return tl::unexpected(std::move(elements.error()));
     for (const JsonField& element : *elements) {
       DerivedValue derived;
@@ -476,7 +542,7 @@ class Reading {
   }
 
   Result<void> read_constraints(const JsonField& field) {
-    auto elements = field.elements();
+    auto elements = listed(field);
     if (!elements) return tl::unexpected(std::move(elements.error()));
     for (const JsonField& element : *elements) {
       Constraint constraint;
@@ -493,32 +559,38 @@ class Reading {
     return agree(field);
   }
 
-  [[nodiscard]] bool contradict(const std::vector<const Condition*>& conditions) const {
-    std::vector<std::int32_t> choices(out_.axes.size(), -1);
-    return MemberSearch(out_.axes, conditions).complete(choices, kSearchSteps) == Completion::none;
-  }
-
   // Whether some member meets them all. Where none does, the fewest that clash are named: those
-  // without which the rest would no longer contradict each other.
+  // without which the rest would no longer contradict each other; or more of them where finding
+  // that out would take too long.
   [[nodiscard]] Result<void> agree(const JsonField& field) const {
     std::vector<const Condition*> clash;
     for (const Constraint& each : out_.constraints) clash.push_back(&each.condition);
-    if (!contradict(clash)) return {};
-    for (std::size_t i = 0; i < clash.size();) {
+    std::uint64_t search_steps = kSearchSteps;
+    clash = MemberSearch(out_.axes, clash).contradiction(search_steps);
+    if (clash.empty()) return {};
+    std::uint64_t steps = kNamingSteps;
+    for (std::size_t i = 0; i < clash.size() && steps > clash.size();) {
       std::vector<const Condition*> rest = clash;
       rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
-      if (contradict(rest)) {
-        clash = std::move(rest);
-      } else {
+      steps -= clash.size();
+      rest = MemberSearch(out_.axes, rest).contradiction(steps);
+      if (rest.empty()) {
         ++i;
+      } else {
+        clash = std::move(rest);
       }
     }
-    std::string told;
-    for (const Condition* each : clash) {
-      told.append(told.empty() ? "" : " and ").append("\"").append(each->text()).append("\"");
-    }
-    return fail(field, "no member meets " + told + (clash.size() > 1 ? " together" : ""),
+    return fail(field, "no member meets " + told(clash) + (clash.size() > 1 ? " together" : ""),
                 "change one of them, or the values of the axes");
+  }
+
+  static std::string told(const std::vector<const Condition*>& clash) {
+    std::string out;
+    for (std::size_t i = 0; i < std::min(clash.size(), kClashTold); ++i) {
+      out.append(out.empty() ? "" : " and ").append("\"").append(clash[i]->text()).append("\"");
+    }
+    if (clash.size() <= kClashTold) return out;
+    return out + " and " + std::to_string(clash.size() - kClashTold) + " more";
   }
 
   // A list or a model that no value names is a slip: the universe would lack what was meant.
@@ -545,6 +617,8 @@ class Reading {
   Universe out_;
   const Engine* engine_ = nullptr;
   std::vector<SizeList> sizes_;
+  std::size_t word_bytes_ = 0;
+  std::size_t cells_ = 0;  // values of axes that conditions keep
 };
 
 }  // namespace

@@ -164,7 +164,7 @@ class Body {
       if (state.removed != 0) {
         const auto found = std::ranges::find(summary_.preconditions,
                                              preconditions[state.removed - 1U], &RemovedCount::why);
-        state.removed = static_cast<std::uint16_t>(found - summary_.preconditions.begin() + 1);
+        state.removed = static_cast<std::uint32_t>(found - summary_.preconditions.begin() + 1);
       }
       renamed.emplace_back(state, counted);
     }
@@ -367,7 +367,7 @@ Result<void> read_state(const JsonField& field, const Certificate& c, Tally& out
                   .done();
   if (!read) return read;
   state.rules = static_cast<std::uint16_t>(rules);
-  state.removed = static_cast<std::uint16_t>(removed);
+  state.removed = static_cast<std::uint32_t>(removed);
   state.graphs = static_cast<std::uint32_t>(graphs);
   out.count(state, counted.members, counted.first);
   return {};

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <limits>
 #include <map>
 
 namespace capsize {
@@ -40,13 +39,12 @@ std::span<const Law* const> sweep_laws() {
   return all;
 }
 
-std::uint16_t Tally::precondition(std::string_view text) {
+std::uint32_t Tally::precondition(std::string_view text) {
   auto found = std::ranges::find(preconditions, text);
   if (found == preconditions.end()) {
-    assert(preconditions.size() < std::numeric_limits<std::uint16_t>::max());
     found = preconditions.emplace(preconditions.end(), text);
   }
-  return static_cast<std::uint16_t>(found - preconditions.begin() + 1);
+  return static_cast<std::uint32_t>(found - preconditions.begin() + 1);
 }
 
 void Tally::count(const MemberState& state, std::uint64_t members, std::uint64_t first) {
@@ -58,7 +56,7 @@ void Tally::count(const MemberState& state, std::uint64_t members, std::uint64_t
 }
 
 void Tally::add(const Tally& other) {
-  std::vector<std::uint16_t> here;  // the places of the other's preconditions in this tally
+  std::vector<std::uint32_t> here;  // the places of the other's preconditions in this tally
   for (const std::string& text : other.preconditions) here.push_back(precondition(text));
   for (const auto& [state, counted] : other.states) {
     MemberState renamed = state;

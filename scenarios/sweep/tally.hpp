@@ -50,7 +50,7 @@ class PathVerdicts {
 // Where a member ends. `removed` indexes Tally::preconditions, from 1; 0: it was judged.
 struct MemberState {
   std::uint16_t rules = 0;  // index on the axis `rules`; 0 where there is none
-  std::uint16_t removed = 0;
+  std::uint32_t removed = 0;
   std::uint32_t graphs = 0;  // bit p: path p has graphs
   std::array<PathVerdicts, kSweepPaths> paths{};
   friend auto operator<=>(const MemberState&, const MemberState&) = default;
@@ -84,7 +84,7 @@ struct Tally {
   std::set<std::uint64_t> layouts;
   std::set<std::uint64_t> triples;
 
-  [[nodiscard]] std::uint16_t precondition(std::string_view text);  // its index + 1; added if new
+  [[nodiscard]] std::uint32_t precondition(std::string_view text);  // its index + 1; added if new
   void count(const MemberState& state, std::uint64_t members, std::uint64_t first);
   // Adds the tally of another part; preconditions are matched by their text.
   void add(const Tally& other);

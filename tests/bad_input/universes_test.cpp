@@ -58,6 +58,18 @@ std::string product(int count, int size) {
   return document.dump();
 }
 
+std::string entries(std::string_view entry, int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out.append(i == 0 ? "[" : ", ").append(entry);
+  return out + "]";
+}
+
+std::string size_lists(int count) {
+  nlohmann::json out;
+  for (int i = 0; i < count; ++i) out["list" + std::to_string(i)] = {i};
+  return out.dump();
+}
+
 struct Broken {
   std::string text;
   std::string where;
@@ -79,6 +91,10 @@ std::vector<Broken> forms() {
       {with("/engine", "\"sglan\""), "$.engine", "no engine \"sglan\"", "did you mean sglang?"},
       {with("/launch", "\"--x\""), "$.launch", ""},
       {with("/launch/0", "\"a\\u0000\""), "$.launch[0]", "control character"},
+      {with("/launch/0", "\"python\""), "$.launch", "\"python\", which is no option", "--option"},
+      {with("/launch/0", "\"-1\""), "$.launch", "\"-1\", which is no option"},
+      {with("/models", entries(R"({"name": "m"})", 1025)), "$.models", "has 1025 entries"},
+      {with("/sizes", size_lists(1025)), "$.sizes", "has 1025 lists", "1024 at most"},
       {with("/models/0/name", "\"Qwen/Qwen3-30B\""), "$.models[0]", "no built-in model",
        "model_config"},
       {with("/models/1/name", "\"Qwen/Qwen3-30B-A3B\""), "$.models[1].name", "two models"},
@@ -133,9 +149,23 @@ std::vector<Broken> axes() {
        "its own meaning"},
       {with("/axes/5/values/0", "\"23792\""), "$.axes[5].values[0]", "unknown rules \"23792\"",
        "did you mean 23972?"},
-      {product(30, 10), "$.axes", "about 10^30 members", "9.2e18"},
-      {product(64, 65536), "$.axes", "about 10^308 members", "cannot be numbered"},
-      {product(7, 1000), "$.axes", "about 10^21 members"},
+      {product(30, 10), "$.axes[18]", "there are 10 * 1000000000000000000 members", "9.2e18"},
+      {product(64, 65536), "$.axes[3]", "there are 65536 * 281474976710656 members",
+       "cannot be numbered"},
+      {product(7, 1000), "$.axes[6]", "there are 1000 * 1000000000000000000 members"},
+      // Words that would be read as values of the option before them.
+      {with("/axes/0/words", "[\"{}\"]"), "$.axes[0].values", "\"1\", which is no option",
+       "--option"},
+      {with("/axes/1/words", "[\"{}\", \"--a2a\"]"), "$.axes[1].values[1]",
+       "the words of \"deepep\" begin with \"deepep\""},
+      {with("/axes/2/values/1/words", "[\"2\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/2/values/1/words", "[\"-2\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/2/values/1/words", "[\"-.5\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/2/values/1/words", "[\"--\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/2/values/1/words", "[\"-\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/2/values/1/words", "[\"\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/2/values/1/words", "[\"--a b\"]"), "$.axes[2].values[1]", "no option"},
+      {with("/axes/3/words", "[\"{sizes}\"]"), "$.axes[3].values[0]", "\"1\", which is no option"},
   };
 }
 
@@ -155,6 +185,10 @@ std::vector<Broken> conditions() {
       {with("/constraints/0/holds", "7"), "$.constraints[0].holds", ""},
       {with("/constraints/0/whi", "\"x\""), "$.constraints[0].whi", "unknown field"},
       {with("/constraints/0", "{}"), "$.constraints[0].holds", "missing"},
+      {with("/constraints", entries(R"({"holds": "tp > 0"})", 1025)), "$.constraints",
+       "has 1025 entries", "1024 at most"},
+      {with("/derived", entries(R"({"name": "d", "value": "1"})", 1025)), "$.derived",
+       "has 1025 entries"},
       // Alone, and as the two of three that clash.
       {with("/constraints/0/holds", "\"tp > 8\""), "$.constraints", "no member meets \"tp > 8\""},
       {with("/constraints/0/holds", "\"1 / 0\""), "$.constraints", "no member meets \"1 / 0\""},
@@ -198,7 +232,60 @@ TEST(BrokenUniverses, AreNumberedUpToTheLast) {
   document["axes"][0]["values"]["to"] = 513;
   const auto past = read_universe(document.dump());
   ASSERT_FALSE(past);
-  EXPECT_THAT(past.error().text, HasSubstr("about 10^18 members"));
+  EXPECT_EQ(past.error().where, "$.axes[6]");
+}
+
+// Would catch: words of whole options that are taken for values.
+TEST(BrokenUniverses, AreNotThoseWhoseWordsAreOptions) {
+  for (const char* words : {R"(["--cp", "2"])", R"(["-c"])", R"(["--cp=a b"])", "[]"}) {
+    EXPECT_TRUE(read_universe(with("/axes/2/values/1/words", words))) << words;
+  }
+  EXPECT_TRUE(read_universe(with("/launch", "[]")));
+}
+
+// Would catch: a search for the fewest clashing constraints whose time grows with their number (at
+// this size it would take hours), and a message of hundreds of them.
+TEST(BrokenUniverses, WithConstraintsThatAreHardToTellApartAreRefusedSoon) {
+  auto document = nlohmann::json::parse(product(3, 250));
+  for (int i = 0; i < 400; ++i) {
+    document["constraints"].push_back({{"holds", "a0 + a1 + a2 == " + std::to_string(10000 + i)}});
+  }
+  const auto refused = read_universe(document.dump());
+  ASSERT_FALSE(refused) << "the contradiction was not found";
+  EXPECT_EQ(refused.error().where, "$.constraints");
+  EXPECT_THAT(refused.error().text, HasSubstr("\"a0 + a1 + a2 == 10"));
+  EXPECT_THAT(refused.error().text, HasSubstr(" more together"));
+  EXPECT_LT(refused.error().text.size(), 400U);
+}
+
+// Would catch: memory that a short file takes without bound, for words or for conditions.
+TEST(BrokenUniverses, OfMoreWordsThanMemoryHoldsAreRefused) {
+  auto wordy = nlohmann::json::parse(product(1, 65536));
+  wordy["axes"][0]["words"] = std::vector<std::string>(100'000, "--a={}");
+  const auto words = read_universe(wordy.dump());
+  ASSERT_FALSE(words);
+  EXPECT_EQ(words.error().where, "$.axes[0].values");
+  EXPECT_THAT(words.error().text, HasSubstr("more than 64 MiB"));
+  auto wide = nlohmann::json::parse(product(1, 65536));
+  for (int i = 0; i < 1000; ++i) wide["constraints"].push_back({{"holds", "a0 > 0"}});
+  const auto conditions = read_universe(wide.dump());
+  ASSERT_FALSE(conditions);
+  EXPECT_EQ(conditions.error().where, "$.constraints[256].holds");
+}
+
+// Would catch: a doubled name that is passed over because it stands among many.
+TEST(BrokenUniverses, WithADoubledNameAmongManyAreToldWithItsPlace) {
+  auto document = nlohmann::json::parse(product(1, 1));
+  std::vector<std::string> names;
+  for (int i = 0; i < 65536; ++i) names.push_back("n" + std::to_string(100'000 + i));
+  document["axes"][0]["values"] = names;
+  const auto sound = read_universe(document.dump());
+  ASSERT_TRUE(sound) << sound.error().where << ": " << sound.error().text;
+  EXPECT_EQ(sound->members, 65536U);
+  document["axes"][0]["values"][65535] = names[7];
+  const auto doubled = read_universe(document.dump());
+  ASSERT_FALSE(doubled);
+  EXPECT_EQ(doubled.error().where, "$.axes[0].values[65535]");
 }
 
 }  // namespace

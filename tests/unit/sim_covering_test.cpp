@@ -120,7 +120,7 @@ TEST(MemberSearch, SaysWhenItGivesUp) {
   choices[1] = -1;
   const Universe open = universe_of({100, 100, 100}, {"a + b + c == 297"});
   const Condition* only = &open.constraints.front().condition;
-  EXPECT_EQ(MemberSearch(open.axes, {&only, 1}).complete(choices, 2'000'000), Completion::found);
+  EXPECT_EQ(MemberSearch(open.axes, {&only, 1}).complete(choices, 4'000'000), Completion::found);
   EXPECT_THAT(choices, ElementsAre(99, 99, 99));
 }
 

@@ -112,9 +112,28 @@ TEST(Universe, HasADigestOfAllThatItMeans) {
   Universe same = plain;
   same.name = "another name";
   same.title = "another title";
-  same.derived[0].value = condition(plain, " axis0+1");
+  same.derived[0].value = condition(plain, " axis0+( 1)");
   same.constraints[0].condition = condition(plain, "axis0<d ");
   EXPECT_EQ(digest_of(same), digest_of(plain));
+}
+
+// Would catch: a digest of the text without its blanks. These two ask for different members: those
+// whose m is the word a-b, and those whose m is a difference.
+TEST(Universe, HasADigestThatTellsAWordFromADifference) {
+  Universe word = universe_of({3, 2});
+  word.axes[0].name = "a";
+  word.axes[1].name = "b";
+  word.axes.push_back({"m", {{"1", 1, {}}, {"a-b", std::nullopt, {}}}});
+  Universe difference = word;
+  const auto constrained = [](Universe& universe, std::string_view text) {
+    universe.constraints.push_back({"why", *Condition::parse(text, universe.axes, {})});
+  };
+  constrained(word, "m == a-b");
+  constrained(difference, "m == a - b");
+  const std::vector<std::int32_t> choices = {2, 1, 0};
+  EXPECT_FALSE(word.constraints[0].condition.holds(choices));
+  EXPECT_TRUE(difference.constraints[0].condition.holds(choices));
+  EXPECT_NE(digest_of(word), digest_of(difference));
 }
 
 }  // namespace

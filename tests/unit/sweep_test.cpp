@@ -124,6 +124,18 @@ TEST(Certificates, ALawsVerdictIsItsWorstPath) {
   EXPECT_EQ(over(none, none), none);
 }
 
+// Would catch: places of preconditions in 16 bits, where the one behind 65535 others would wrap and
+// its members would stand as judged, or under another name.
+TEST(Certificates, HoldMorePreconditionsThanFit16Bits) {
+  Tally tally;
+  for (int i = 0; i < 65535; ++i) tally.preconditions.push_back("no. " + std::to_string(i));
+  const MemberState last{.removed = tally.precondition("the last")};
+  tally.count(last, 7, 0);
+  EXPECT_EQ(last.removed, 65536U);
+  ASSERT_EQ(tally.states.size(), 1U);
+  EXPECT_EQ(tally.preconditions.at(tally.states.begin()->first.removed - 1U), "the last");
+}
+
 Certificate by_hand() {
   Certificate out = toy_certificate(toy_universe(5, 1));
   Tally& tally = out.state.tally;

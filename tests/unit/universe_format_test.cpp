@@ -85,7 +85,7 @@ TEST(UniverseFormat, HasADigestOfItsMeaning) {
   const std::string spaced = document.dump(4);
   document["title"] = "Other words";
   document["universe"] = "other";
-  document["constraints"][1]["holds"] = "more<100";
+  document["constraints"][0]["holds"] = "tp%cp==0";
   EXPECT_EQ(read_universe(spaced)->digest, read->digest);
   EXPECT_EQ(read_universe(document.dump())->digest, read->digest);
   document["sizes"]["one"][0] = -2;
