@@ -30,6 +30,9 @@ using Run = std::function<int()>;
 
 inline constexpr int kBadInput = 2;
 
+// "capsize 0.1.0 (3f2a9c81d0aa)": the version, and a digest of the rules and laws in it.
+[[nodiscard]] std::string program();
+
 // Prints an error the same way everywhere (to standard error) and returns kBadInput.
 int fail(const Error& error);
 // The same for a machine: a result object on standard output, with the verdict bad_input.

@@ -10,8 +10,13 @@
 #include "cli/command.hpp"
 #include "scenarios/formats/check_result.hpp"
 #include "scenarios/formats/plan.hpp"
+#include "scenarios/sweep/sources_digest.hpp"
 
 namespace capsize::cli {
+
+std::string program() {
+  return std::string("capsize " CAPSIZE_VERSION " (").append(sources_digest()).append(")");
+}
 
 int fail(const Error& error) {
   std::string text = "capsize: bad input";

@@ -28,7 +28,7 @@ int run(int argc, char** argv) {
   }
 
   CLI::App app("Does a parallel layout fit its CUDA graph capture sizes?", "capsize");
-  app.set_version_flag("--version", std::string("capsize ") + CAPSIZE_VERSION);
+  app.set_version_flag("--version", program());
   app.require_subcommand(1);
   app.footer(kFooter);
   const std::pair<CLI::App*, Run> commands[] = {

@@ -27,7 +27,6 @@ namespace capsize::cli {
 namespace {
 
 constexpr unsigned kThreadsMax = 1024;
-constexpr const char* kProgram = "capsize " CAPSIZE_VERSION;
 constexpr std::size_t kLabel = 11;
 
 constexpr const char* kFooter =
@@ -138,7 +137,7 @@ Result<Task> task_of(const SweepOptions& options, const Ranks* ranks) {
     if (!where) return tl::unexpected(std::move(where.error()).within("--where"));
     task.where = *std::move(where);
   }
-  task.certificate = empty_certificate(task.universe, task.where, kProgram);
+  task.certificate = empty_certificate(task.universe, task.where, program());
   task.resume = options.resume;
   if (ranks != nullptr) {
     const auto index = static_cast<std::uint64_t>(ranks->rank()) + 1;
@@ -221,7 +220,7 @@ Result<bool> judge_members(const SweepOptions& options, Task& task, bool silent)
   };
   if (!task.resume.empty()) {
     runner.keep = [&](SweepState state) {
-      Certificate kept = empty_certificate(task.universe, task.where, kProgram);
+      Certificate kept = empty_certificate(task.universe, task.where, program());
       kept.shard = certificate.shard;
       kept.run = certificate.run;
       kept.state = std::move(state);

@@ -2,7 +2,7 @@
 // a digest by which two runs are compared. A part (a shard, a checkpoint) is the same document with
 // everything in it that merging needs. schemas/certificate.schema.json states the fields.
 //
-//   Certificate certificate = empty_certificate(universe, where, "capsize 0.1.0");
+//   Certificate certificate = empty_certificate(universe, where, "capsize 0.1.0 (3f2a9c81d0aa)");
 //   ... run_sweep(..., certificate.state) ...
 //   write_certificate(certificate)         // reads back equal
 //   merge(parts)                           // as one run would have said it
@@ -36,7 +36,7 @@ struct SweepRun {
 struct Certificate {
   Universe universe;    // name, title, engine, members, digest; axes with the names of their values
   std::string where;    // the text of --where; empty: all members
-  std::string program;  // "capsize 0.1.0"
+  std::string program;  // "capsize 0.1.0 (3f2a9c81d0aa)"
   std::vector<std::string> laws;  // names, in the order of sweep_laws()
   std::optional<Shard> shard;     // the part that the run was asked for; none: all of it
   SweepState state;
