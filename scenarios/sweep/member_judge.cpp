@@ -263,9 +263,9 @@ struct PathRow {
   std::vector<PathOutcome> outcomes;
   std::vector<std::uint64_t> hashes;  // of the outcomes; of the refusal where the list is refused
   std::vector<std::uint8_t> refused;  // by list
-  std::vector<std::uint16_t> kinds;   // equal where verdicts, graphs and refusal are equal
+  std::vector<std::uint32_t> kinds;   // equal where verdicts, graphs and refusal are equal
   std::vector<std::uint64_t> met_in;  // the run in which the triple was last told
-  std::uint16_t kind_count = 0;
+  std::uint32_t kind_count = 0;
   bool removes = false;  // some list is refused
 };
 
@@ -588,8 +588,13 @@ class FastJudge final : public MemberJudge {
   BlockSummary summarise(const BlockLists& lists,
                          const std::array<PathRow*, kCapturePaths>& rows) const {
     // Groups by the kinds of both rows: there are few kinds.
-    const std::size_t width = rows[1]->kind_count;
-    std::vector<std::int32_t> group_of(rows[0]->kind_count * width, -1);
+    const std::uint64_t width = rows[1]->kind_count;
+    constexpr std::uint64_t kFlat = 1 << 16;
+    std::vector<std::int32_t> flat(std::min(rows[0]->kind_count * width, kFlat), -1);
+    std::map<std::uint64_t, std::int32_t> beyond;
+    const auto group_of = [&](std::uint64_t kinds) -> std::int32_t& {
+      return kinds < kFlat ? flat[kinds] : beyond.try_emplace(kinds, -1).first->second;
+    };
     std::array<std::vector<bool>, kCapturePaths> met;
     for (std::size_t path = 0; path < kCapturePaths; ++path) {
       met.at(path).resize(rows.at(path)->outcomes.size());
@@ -598,7 +603,7 @@ class FastJudge final : public MemberJudge {
     for (std::uint64_t place = 0; place < block_members_; ++place) {
       const std::uint32_t a = lists.paths[0].of_place[place];
       const std::uint32_t b = lists.paths[1].of_place[place];
-      std::int32_t& group = group_of[rows[0]->kinds[a] * width + rows[1]->kinds[b]];
+      std::int32_t& group = group_of(rows[0]->kinds[a] * width + rows[1]->kinds[b]);
       if (group < 0) {
         group = static_cast<std::int32_t>(out.groups.size());
         Group fresh{.removed_by = removal(lists, rows, place), .first = place};
@@ -732,19 +737,19 @@ class FastJudge final : public MemberJudge {
     if (!added) return found->second;
     PathRow& row = found->second;
     remembered_ += lists.lists.size();
-    std::map<std::tuple<std::uint32_t, std::uint32_t, bool, std::string>, std::uint16_t> kinds;
+    std::map<std::tuple<std::uint32_t, std::uint32_t, bool, std::string>, std::uint32_t> kinds;
     for (const std::uint32_t list : lists.lists) {
       PathOutcome outcome = outcome_of(path, planner_->path(path, layout, list));
       const auto kind = std::tuple(outcome.capture.verdicts.bits(), outcome.eager.verdicts.bits(),
                                    outcome.capture.graphs, outcome.refusal.value_or(""));
-      const auto next = static_cast<std::uint16_t>(kinds.size());
+      const auto next = static_cast<std::uint32_t>(kinds.size());
       row.kinds.push_back(kinds.try_emplace(kind, next).first->second);
       row.removes |= outcome.refusal.has_value();
       row.hashes.push_back(outcome.hash);
       row.refused.push_back(outcome.refusal ? 1 : 0);
       row.outcomes.push_back(std::move(outcome));
     }
-    row.kind_count = static_cast<std::uint16_t>(kinds.size());
+    row.kind_count = static_cast<std::uint32_t>(kinds.size());
     row.met_in.resize(row.outcomes.size());
     return row;
   }
