@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -17,6 +18,7 @@
 #include "cli/sweep_compare.hpp"
 #include "cli/sweep_report.hpp"
 #include "scenarios/formats/check_result.hpp"
+#include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/universe.hpp"
 #include "scenarios/formats/write_file.hpp"
 #include "scenarios/sweep/checkpoint.hpp"
@@ -48,14 +50,13 @@ struct SweepOptions {
   unsigned threads = 0;
   std::optional<std::uint64_t> member;
   std::string compare;  // how many members, or "all"
-  std::uint64_t seed = 1;
+  std::optional<std::uint64_t> seed;
   bool json = false;
   bool quiet = false;
 };
 
 int report(const SweepOptions& options, Error error) {
-  if (!options.json) return fail(error);
-  return print(to_json(bad_input("", "", std::move(error))) + "\n") ? kBadInput : kBadInput;
+  return options.json ? fail_as_json(std::move(error)) : fail(error);
 }
 
 // ---- signals ------------------------------------------------------------------------------------
@@ -122,7 +123,7 @@ Result<void> can_write(std::string_view option, const std::string& path) {
 Result<void> can_write_all(const SweepOptions& options) {
   return can_write("--certificate", options.certificate).and_then([&]() -> Result<void> {
     if (options.failures.empty()) return {};
-    auto made = write_failures(options.failures, {});
+    auto made = make_failures_folder(options.failures);
     if (!made) return tl::unexpected(std::move(made.error()).within("--failures"));
     return {};
   });
@@ -195,7 +196,8 @@ std::string resolved(const Task& task, const Ranks* ranks) {
 // ---- running ------------------------------------------------------------------------------------
 
 // Members that differ on the last axes only share what is costly: chunks end where a block of them
-// does. No judge's blocks are longer than this.
+// does. The judge cuts its blocks itself (split_axes in member_judge.cpp) and no longer than this:
+// where the two bounds differ, only time is lost.
 std::uint64_t block_of(const Universe& universe) {
   constexpr std::uint64_t kLongest = 1 << 16;
   std::uint64_t members = 1;
@@ -213,6 +215,8 @@ Result<bool> judge_members(const SweepOptions& options, Task& task, bool silent)
   certificate.run = {.threads = task.threads};
   if (certificate.finished()) return true;
   Progress progress(!silent && !options.quiet, certificate.range().count());
+  const std::uint64_t done_before = certificate.state.done.count();
+  const auto begin = std::chrono::steady_clock::now();
   RunnerOptions runner{.range = certificate.range(), .threads = task.threads, .stop = &stop_asked};
   runner.alignment = block_of(task.universe);
   runner.progress = [&](std::uint64_t done, std::uint64_t by_this_run) {
@@ -223,7 +227,10 @@ Result<bool> judge_members(const SweepOptions& options, Task& task, bool silent)
       Certificate kept = empty_certificate(task.universe, task.where, program());
       kept.shard = certificate.shard;
       kept.run = certificate.run;
+      const auto took = std::chrono::steady_clock::now() - begin;
+      kept.run.seconds = std::chrono::duration<double>(took).count();
       kept.state = std::move(state);
+      kept.run.members = kept.state.done.count() - done_before;
       kept.count_distinct();
       return keep(task.resume, kept);
     };
@@ -232,13 +239,29 @@ Result<bool> judge_members(const SweepOptions& options, Task& task, bool silent)
   auto outcome = run_sweep(runner, make_judge, certificate.state);
   if (!outcome) return tl::unexpected(std::move(outcome.error()));
   certificate.count_distinct();
+  certificate.run.threads = outcome->threads;
   certificate.run.members = outcome->members;
   certificate.run.seconds = outcome->seconds;
   return outcome->finished;
 }
 
+std::string stopped_as_json(const Task& task) {
+  const Certificate& c = task.certificate;
+  const auto number = [](std::uint64_t count) { return static_cast<std::int64_t>(count); };
+  JsonWriter out;
+  out.begin_object().field("schema", std::int64_t{1}).field("verdict", "undecided");
+  out.field("universe", c.universe.name).field("stopped", true);
+  out.field("done", number(c.state.done.count())).field("members", number(c.range().count()));
+  out.key("resume");
+  task.resume.empty() ? out.null() : out.value(task.resume);
+  out.end_object();
+  return std::move(out).text() + "\n";
+}
+
 // A stopped run is no verdict. What it did is kept where --resume names a file.
 int stopped(const SweepOptions& options, const Task& task) {
+  const int status = exit_status(Verdict::undecided);
+  if (options.json) return print(stopped_as_json(task)) ? status : kBadInput;
   const Certificate& c = task.certificate;
   std::string text = fmt::format("capsize: stopped after {} of {} members\n",
                                  grouped(c.state.done.count()), grouped(c.range().count()));
@@ -248,7 +271,7 @@ int stopped(const SweepOptions& options, const Task& task) {
     text += "  way out: go on with the same line; " + task.resume + " holds what is done\n";
   }
   std::fputs(text.c_str(), stderr);
-  return exit_status(Verdict::undecided);
+  return status;
 }
 
 std::string rate_line(const SweepRun& run) {
@@ -259,43 +282,61 @@ std::string rate_line(const SweepRun& run) {
                               rounded(run.members_a_second())));
 }
 
+// The smallest failures as scenarios. Nothing where none are asked for.
+Result<WrittenFailures> write_scenarios(const SweepOptions& options, const Certificate& certificate,
+                                        const Universe* universe) {
+  if (options.failures.empty() || universe == nullptr) return WrittenFailures{};
+  auto failures = failures_of(*universe, certificate);
+  if (!failures) return tl::unexpected(std::move(failures.error()));
+  auto written = write_failures(options.failures, *universe, *failures);
+  if (!written) return tl::unexpected(std::move(written.error()).within("--failures"));
+  return written;
+}
+
+std::string scenarios_line(const SweepOptions& options, const WrittenFailures& written) {
+  std::string text;
+  if (!written.files.empty()) {
+    text = fmt::format("{} written; again: capsize scenarios run {}", written.files.size(),
+                       shell_quoted(options.failures));
+  }
+  if (written.removed > 0) {
+    text +=
+        fmt::format("{}{} of an earlier sweep removed", text.empty() ? "" : "; ", written.removed);
+  }
+  return text.empty() ? "" : labelled("scenarios", text);
+}
+
 // Writes what was asked for, prints the certificate, and ends with its verdict. `universe` is
-// needed for scenarios only.
+// needed for scenarios and for what a failing member shows. A result that took hours is printed
+// even where a file cannot be written; the error comes behind it.
 int conclude(const SweepOptions& options, const Certificate& certificate,
              const Universe* universe) {
   const std::string json = write_certificate(certificate);
+  std::optional<Error> wrong;
   if (!options.certificate.empty()) {
     auto written = write_file_atomically(options.certificate, json);
-    if (!written) return report(options, std::move(written.error()).within("--certificate"));
+    if (!written) wrong = std::move(written.error()).within("--certificate");
   }
-  std::vector<std::string> files;
-  if (!options.failures.empty() && universe != nullptr) {
-    auto failures = failures_of(*universe, certificate);
-    if (!failures) return report(options, std::move(failures.error()));
-    auto written = write_failures(options.failures, *failures);
-    if (!written) return report(options, std::move(written.error()).within("--failures"));
-    files = *std::move(written);
-  }
+  const auto scenarios = write_scenarios(options, certificate, universe);
+  if (!scenarios && !wrong) wrong = scenarios.error();
   std::string text = json;
   if (!options.json) {
     const std::string& given =
         options.universe.empty() ? certificate.universe.name : options.universe;
     // A launcher's output may look like a terminal and is none.
     const bool colour = colour_wanted() && certificate.run.ranks == 1;
-    text = render(certificate, given, colour) + rate_line(certificate.run);
-    if (!files.empty()) {
-      text += labelled("scenarios", fmt::format("{} written; again: capsize scenarios run {}",
-                                                files.size(), shell_quoted(options.failures)));
-    }
+    std::string more = rate_line(certificate.run);
+    if (scenarios) more += scenarios_line(options, *scenarios);
+    text = render(certificate, {.given = given, .universe = universe, .more = more}, colour);
   }
-  return print(text) ? exit_status(summary_of(certificate).verdict) : kBadInput;
+  if (!print(text)) return kBadInput;
+  return wrong ? fail(*wrong) : exit_status(summary_of(certificate).verdict);
 }
 
 int sweep_here(const SweepOptions& options) {
-  auto can = can_write_all(options);
-  if (!can) return report(options, std::move(can.error()));
   auto task = task_of(options, nullptr);
   if (!task) return report(options, std::move(task.error()));
+  if (auto can = can_write_all(options); !can) return report(options, std::move(can.error()));
   if (!options.json && !options.quiet && !print(resolved(*task, nullptr))) return kBadInput;
   stop_on_signals();
   const auto finished = judge_members(options, *task, false);
@@ -327,16 +368,22 @@ Result<Certificate> merged(const Ranks& ranks, const std::vector<std::string>& t
 
 int sweep_as_rank(const SweepOptions& options, const Ranks& ranks) {
   const bool first = ranks.rank() == 0;
-  Result<void> ready = first ? can_write_all(options) : Result<void>{};
   Result<Task> task = task_of(options, &ranks);
-  if (ready && !task) ready = tl::unexpected(task.error());
-  if (auto agreed = ranks.agree(ready); !agreed) return end_of(options, ranks, agreed.error());
-  if (first && !options.json && !options.quiet && !print(resolved(*task, &ranks))) {
-    ready = tl::unexpected(Error{"standard output", "cannot be written", ""});
+  Result<void> ready;
+  if (!task) {
+    ready = tl::unexpected(task.error());
+  } else if (first) {
+    ready = can_write_all(options);
   }
+  if (auto agreed = ranks.agree(ready); !agreed) return end_of(options, ranks, agreed.error());
+  // Nobody judges for a reader that has gone away.
+  const bool heading = first && !options.json && !options.quiet;
+  const auto printed = ranks.broadcast(!heading || print(resolved(*task, &ranks)) ? 1 : 0);
+  if (!printed) return end_of(options, ranks, printed.error());
+  if (*printed == 0) return first ? kBadInput : 0;
   stop_on_signals();
   const auto finished = judge_members(options, *task, !first);
-  if (ready && !finished) ready = tl::unexpected(finished.error());
+  if (!finished) ready = tl::unexpected(finished.error());
   if (auto agreed = ranks.agree(ready); !agreed) return end_of(options, ranks, agreed.error());
   const auto texts = ranks.gather(*finished ? write_certificate(task->certificate) : std::string());
   if (!texts) return end_of(options, ranks, texts.error());
@@ -358,7 +405,6 @@ int merge_files(const SweepOptions& options) {
     return report(options, {"--merge", "nothing is swept where certificates are merged",
                             "leave --where, --shard, --resume and --threads out"});
   }
-  if (auto can = can_write_all(options); !can) return report(options, std::move(can.error()));
   std::vector<NamedCertificate> parts;
   for (const std::string& path : options.merge) {
     auto part = read_certificate_file(path);
@@ -377,6 +423,7 @@ int merge_files(const SweepOptions& options) {
     return report(options, {universe ? name : universe.error().where, text,
                             "name the file that was swept: capsize sweep UNIVERSE --merge ..."});
   }
+  if (auto can = can_write_all(options); !can) return report(options, std::move(can.error()));
   return conclude(options, *merged, fits ? &*universe : nullptr);
 }
 
@@ -414,12 +461,13 @@ int check_member(const SweepOptions& options) {
 int compare_members(const SweepOptions& options) {
   const bool sweeps = !options.shard.empty() || !options.resume.empty() ||
                       !options.certificate.empty() || !options.failures.empty() ||
-                      !options.merge.empty() || options.json;
+                      !options.merge.empty() || options.member;
   if (sweeps || options.universe.empty()) {
-    return report(options, {"--compare", "two ways of judging are compared, nothing is swept",
-                            "capsize sweep UNIVERSE --compare N, with --where, --seed, --threads"});
+    return report(options,
+                  {"--compare", "two ways of judging are compared, nothing else is done",
+                   "capsize sweep UNIVERSE --compare N, with --where, --seed, --threads, --json"});
   }
-  ComparisonOptions comparison{.seed = options.seed};
+  ComparisonOptions comparison{.seed = options.seed.value_or(1)};
   comparison.threads = options.threads != 0 ? options.threads : default_threads(nullptr);
   const char* end = options.compare.data() + options.compare.size();
   const auto read = std::from_chars(options.compare.data(), end, comparison.members);
@@ -430,19 +478,35 @@ int compare_members(const SweepOptions& options) {
   }
   const auto task = task_of(options, nullptr);
   if (!task) return report(options, task.error());
-  return compare_and_tell(task->universe, task->where, comparison, options.quiet);
+  return compare_and_tell(task->universe, task->where, comparison,
+                          {.json = options.json, .quiet = options.quiet});
+}
+
+// What one process does by itself. A launcher starts several: the first does it, and says it.
+int done_once(const SweepOptions& options, int (*work)(const SweepOptions&)) {
+  const auto ranks = Ranks::join();
+  const bool first = ranks ? *ranks == nullptr || (*ranks)->rank() == 0 : first_on_this_machine();
+  return first ? work(options) : 0;
+}
+
+int refuse_seed(const SweepOptions& options) {
+  return report(options, {"--seed", "draws the members of --compare, and nothing else is random",
+                          "leave it out, or add --compare N"});
+}
+
+int refuse_no_universe(const SweepOptions& options) {
+  return report(options,
+                {"command line", "no universe is named",
+                 "capsize sweep UNIVERSE; pr23972 and sglang-full are part of capsize, any "
+                 "other is a file"});
 }
 
 int run_sweep_command(const SweepOptions& options) {
-  if (!options.compare.empty()) return compare_members(options);
-  if (options.member) return check_member(options);
-  if (!options.merge.empty()) return merge_files(options);
-  if (options.universe.empty()) {
-    return report(options,
-                  {"command line", "no universe is named",
-                   "capsize sweep UNIVERSE; pr23972 and sglang-full are part of capsize, any "
-                   "other is a file"});
-  }
+  if (options.seed && options.compare.empty()) return done_once(options, refuse_seed);
+  if (!options.compare.empty()) return done_once(options, compare_members);
+  if (options.member) return done_once(options, check_member);
+  if (!options.merge.empty()) return done_once(options, merge_files);
+  if (options.universe.empty()) return done_once(options, refuse_no_universe);
   auto ranks = Ranks::join();
   if (!ranks) return first_on_this_machine() ? report(options, ranks.error()) : kBadInput;
   if (*ranks == nullptr) return sweep_here(options);
@@ -474,7 +538,7 @@ Run add_sweep(CLI::App& app) {
   app.add_option("--failures", options->failures,
                  "write the smallest failures as scenario files to this folder");
   app.add_option("--merge", options->merge, "merge the certificates of parts into one");
-  app.add_flag("--json", options->json, "print the certificate instead of text");
+  app.add_flag("--json", options->json, "print JSON instead of text: the certificate");
   app.add_flag("--quiet", options->quiet, "no progress and no heading");
   app.footer(kFooter);
   return [options] { return run_sweep_command(*options); };

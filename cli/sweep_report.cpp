@@ -1,21 +1,21 @@
-// A certificate for people: first the verdict, then what was looked at, what was removed, each law
-// under each rules label, and the smallest failures with a line to paste.
+// A certificate for people: what was looked at, what was removed, each law under each rules label,
+// the smallest failures with a line to paste, and in the last line the verdict.
 #include "cli/sweep_report.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <string_view>
 
 #include "cli/progress.hpp"
+#include "scenarios/sweep/member_judge.hpp"
 
 namespace capsize::cli {
 namespace {
 
 constexpr std::size_t kIndent = 11;
 
-std::string headline_of(const Certificate& c, const SweepSummary& summary, bool colour) {
+std::string verdict_line(const Certificate& c, const SweepSummary& summary, bool colour) {
   const auto [word, code] = [&]() -> std::pair<std::string_view, std::string_view> {
     if (summary.verdict == Verdict::violation) return {"VIOLATION", "1;31"};
     if (summary.verdict == Verdict::pass) return {"PASS", "1;32"};
@@ -33,19 +33,18 @@ std::string headline_of(const Certificate& c, const SweepSummary& summary, bool 
   const std::string part = c.complete() ? "" : ", in part";
   const std::string painted =
       colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, word) : std::string(word);
-  return fmt::format("{}  {}{}: {}\n\n", painted, c.universe.name, part, what);
+  return fmt::format("{}  {}{}: {}\n", painted, c.universe.name, part, what);
 }
 
 class Report {
  public:
-  Report(const Certificate& certificate, const std::string& given)
+  Report(const Certificate& certificate, const ReportContext& context)
       : c_(certificate),
-        given_(given),
+        context_(context),
         summary_(summary_of(certificate)),
         rules_(rules_of(c_.universe)) {}
 
   std::string run(bool colour) {
-    out_ = headline_of(c_, summary_, colour);
     members();
     graphs();
     costs();
@@ -53,7 +52,8 @@ class Report {
     laws();
     failures();
     row("\ndigest", hex_of(c_.state.tally.sums.digest));
-    return std::move(out_);
+    out_ += context_.more;
+    return out_ + "\n" + verdict_line(c_, summary_, colour);
   }
 
  private:
@@ -110,15 +110,26 @@ class Report {
     if (summary_.preconditions.empty()) return;
     std::vector<std::vector<std::string>> rows = {{"", "removed by", "members", "first"}};
     for (const RemovedCount& each : summary_.preconditions) {
-      rows.push_back({"", shortened(each.why), grouped(each.members),
-                      std::to_string(each.first) + ": " + c_.text_of_member(each.first)});
+      rows.push_back({"", reason_of(each.why), grouped(each.members), std::to_string(each.first)});
     }
-    out_ += "\n" + table(rows, {false, false, true, false});
+    rows.front().back() = "first member";
+    out_ += "\n" + table(rows, {false, false, true, true});
+  }
+
+  // A refusal is "stage: file::function: message". The function is for whoever reads the engine,
+  // and stands in the certificate.
+  static std::string reason_of(std::string_view why) {
+    const std::size_t function = why.find("::");
+    const std::size_t stage = why.find(": ");
+    if (function == std::string_view::npos || stage > function) return shortened(why);
+    const std::size_t message = why.find(": ", function);
+    if (message == std::string_view::npos) return shortened(why);
+    return shortened(std::string(why.substr(0, stage)).append(why.substr(message)));
   }
 
   // One line of a text that may be long or have several.
   static std::string shortened(std::string_view text) {
-    constexpr std::size_t kLongest = 72;
+    constexpr std::size_t kLongest = 90;
     std::string out(text.substr(0, text.find('\n')));
     if (out.size() <= kLongest && out.size() == text.size()) return out;
     if (out.size() > kLongest) out.resize(kLongest);
@@ -129,7 +140,7 @@ class Report {
 
   void laws() {
     std::vector<std::vector<std::string>> rows = {
-        {"", "law", "rules", "passed", "failed", "undecided", "not asked", "fails on"}};
+        {"", "law", "rules", "passed", "failed", "undecided", "n/a", "fails on"}};
     for (const LawCount& each : summary_.laws) {
       if (each.passed + each.failed + each.undecided == 0) continue;
       std::string paths;
@@ -144,26 +155,69 @@ class Report {
     out_ += "\n" + table(rows, {false, false, false, true, true, true, true, false});
   }
 
-  // Members that fail first, with what they break.
-  void failures() {
-    std::map<std::uint64_t, std::string> broken;
+  // A law that is broken on a path: under which rules, and the smallest member of the first of
+  // them.
+  struct Broken {
+    std::size_t law = 0;
+    std::string path;
+    std::string rules;
+    std::uint64_t member = 0;
+  };
+
+  [[nodiscard]] std::vector<Broken> broken() const {
+    std::vector<Broken> out;
     for (const LawCount& each : summary_.laws) {
       for (const PathFailures& on : each.failed_on) {
-        std::string& laws = broken[on.first];
-        laws += fmt::format("{}{} on {}", laws.empty() ? "" : ", ", c_.laws[each.law], on.path);
+        const auto known = std::ranges::find_if(out, [&](const Broken& before) {
+          return before.law == each.law && before.path == on.path;
+        });
+        const std::string& label = rules_[each.rules];
+        if (known == out.end()) {
+          out.push_back({each.law, on.path, label, on.first});
+        } else {
+          known->rules.append(", ").append(label);
+        }
       }
     }
-    if (broken.empty()) return;
+    return out;
+  }
+
+  void failures() {
+    const std::vector<Broken> all = broken();
+    if (all.empty()) return;
     out_ += "\nsmallest failures\n";
-    for (const auto& [member, laws] : broken) {
-      out_ += fmt::format("  member {}: {}\n    {}\n", member, laws, c_.text_of_member(member));
-      out_ +=
-          fmt::format("    again: capsize sweep {} --member {}\n", shell_quoted(given_), member);
+    for (const Broken& each : all) {
+      out_ += fmt::format("  {} on {}{}{}\n", c_.laws[each.law], each.path,
+                          each.rules.empty() ? "" : " under rules ", each.rules);
+      out_ += fmt::format("    member  {}: {}\n", each.member, c_.text_of_member(each.member));
+      const std::string size = size_of(each);
+      if (!size.empty()) out_ += fmt::format("    fails   at {}\n", size);
+      out_ += fmt::format("    again   capsize sweep {} --member {}\n",
+                          shell_quoted(context_.given), each.member);
     }
   }
 
+  // The smallest count at which the member fails, as a check of it says: "4 tokens: reduce_scatter
+  // over attn_tp". Nothing where the universe's words are not at hand.
+  [[nodiscard]] std::string size_of(const Broken& broken) const {
+    if (context_.universe == nullptr) return "";
+    const CheckResult result = check(request_of(*context_.universe, broken.member));
+    const auto found = std::ranges::find_if(result.findings, [&](const Finding& each) {
+      return each.law == c_.laws[broken.law] && each.path == broken.path &&
+             each.verdict == LawVerdict::violation && each.witness;
+    });
+    if (found == result.findings.end()) return "";
+    const Witness& witness = *found->witness;
+    const std::int64_t count = witness.requests.value_or(witness.tokens);
+    std::string out = fmt::format("{} {}{}", count, witness.requests ? "request" : "token",
+                                  count == 1 ? "" : "s");
+    if (!witness.op.empty()) out.append(": ").append(witness.op);
+    if (!witness.group.empty()) out.append(" over ").append(witness.group);
+    return out;
+  }
+
   const Certificate& c_;
-  const std::string& given_;
+  const ReportContext& context_;
   const SweepSummary summary_;
   const std::vector<std::string> rules_;
   std::string out_;
@@ -171,8 +225,8 @@ class Report {
 
 }  // namespace
 
-std::string render(const Certificate& certificate, const std::string& given, bool colour) {
-  return Report(certificate, given).run(colour);
+std::string render(const Certificate& certificate, const ReportContext& context, bool colour) {
+  return Report(certificate, context).run(colour);
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows,

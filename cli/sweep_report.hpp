@@ -9,8 +9,13 @@
 
 namespace capsize::cli {
 
-// `given` is how the universe was named, for lines to paste.
-[[nodiscard]] std::string render(const Certificate& certificate, const std::string& given,
+struct ReportContext {
+  std::string given;                   // how the universe was named, for lines to paste
+  const Universe* universe = nullptr;  // with its words, where they are known
+  std::string more;                    // lines that belong before the verdict
+};
+
+[[nodiscard]] std::string render(const Certificate& certificate, const ReportContext& context,
                                  bool colour);
 
 // Rows of cells as aligned columns, two blanks between them. The columns in `right` are numbers.

@@ -110,7 +110,10 @@ Universe names_of(const Universe& universe) {
 }  // namespace
 
 std::uint64_t SweepRun::members_a_second() const {
-  return seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(members) / seconds) : 0;
+  // A file may say any two numbers; what they make fits an integer.
+  constexpr double kMost = 1e18;
+  if (seconds <= 0) return 0;
+  return static_cast<std::uint64_t>(std::min(kMost, static_cast<double>(members) / seconds));
 }
 
 MemberRange Certificate::range() const {

@@ -483,8 +483,11 @@ Result<void> read_run(const JsonField& field, SweepRun& out) {
   std::uint64_t rate = 0;
   const auto seconds = [&](const JsonField& value) -> Result<void> {
     if (!value.value().is_number()) return tl::unexpected(value.error("is no number", ""));
+    constexpr double kLongest = 1e9;  // about thirty years
     out.seconds = value.value().get<double>();
-    return {};
+    if (out.seconds >= 0 && out.seconds <= kLongest) return {};
+    return tl::unexpected(
+        value.error("is no time that a sweep takes: 0 to 1000000000 seconds", ""));
   };
   return ObjectReader(field, {"threads", "ranks", "members", "seconds", "members_a_second"})
       .required("threads", count(out.threads))

@@ -1,14 +1,11 @@
 // Checkpoints: the certificate of a part, kept in a file.
 #include "scenarios/sweep/checkpoint.hpp"
 
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <memory>
 #include <optional>
 
+#include "scenarios/formats/read_file.hpp"
 #include "scenarios/formats/write_file.hpp"
 
 namespace capsize {
@@ -39,22 +36,9 @@ std::optional<Error> cannot_continue(const Certificate& kept, const Certificate&
 }  // namespace
 
 Result<Certificate> read_certificate_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
-      std::fopen(path.c_str(), "rb"), [](std::FILE* f) { return std::fclose(f); });
-  if (file == nullptr) {
-    return tl::unexpected(Error{path, std::strerror(errno), "name a certificate that can be read"});
-  }
-  std::string text;
-  std::string chunk(std::size_t{1} << 16, '\0');
-  std::size_t got = 0;
-  while (text.size() <= kCertificateBytes &&
-         (got = std::fread(chunk.data(), 1, chunk.size(), file.get())) > 0) {
-    text.append(chunk, 0, got);
-  }
-  if (std::ferror(file.get()) != 0) {
-    return tl::unexpected(Error{path, "cannot be read", "name a file, not a folder"});
-  }
-  auto certificate = read_certificate(text);
+  const auto text = read_file(path, kCertificateBytes, "a certificate");
+  if (!text) return tl::unexpected(text.error());
+  auto certificate = read_certificate(*text);
   if (!certificate) return tl::unexpected(std::move(certificate.error()).within(path));
   return certificate;
 }

@@ -1,13 +1,17 @@
 // Members of a universe as scenarios, with what a check says of them.
 #include "scenarios/sweep/failures.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <system_error>
 
 #include "scenarios/formats/json_reader.hpp"
+#include "scenarios/formats/read_file.hpp"
 #include "scenarios/formats/write_file.hpp"
 #include "scenarios/sweep/member_judge.hpp"
 
@@ -34,21 +38,6 @@ std::string file_name_of(std::string text) {
   return text;
 }
 
-// The configuration of the member's model, where the universe brings it along.
-const UniverseModel* model_of(const Universe& universe, std::span<const std::int32_t> choices) {
-  const UniverseModel* found = nullptr;
-  const auto axis = universe.axis("model");
-  if (axis) {
-    const std::string& name =
-        universe.axes[*axis].values[static_cast<std::size_t>(choices[*axis])].name;
-    const auto model = std::ranges::find(universe.models, name, &UniverseModel::name);
-    if (model != universe.models.end()) found = &*model;
-  } else if (universe.models.size() == 1) {
-    found = &universe.models.front();
-  }
-  return found != nullptr && !found->config.empty() ? found : nullptr;
-}
-
 // The member's launch, without an expectation.
 Result<Scenario> launch_of(const Universe& universe, std::uint64_t number) {
   std::vector<std::int32_t> choices(universe.axes.size());
@@ -56,15 +45,20 @@ Result<Scenario> launch_of(const Universe& universe, std::uint64_t number) {
   Scenario out;
   out.engine = universe.engine;
   out.launch = universe.words_of(choices);
-  out.gpu = request_of(universe, number).gpu;
+  const CheckRequest request = request_of(universe, number);
+  out.gpu = request.gpu;
   out.source.universe = universe.name;
   out.source.member = static_cast<std::int64_t>(number);
   out.source.note = universe.text_of(choices);
-  if (const UniverseModel* model = model_of(universe, choices)) {
-    auto config = parse_json(model->config);
-    if (!config) return tl::unexpected(std::move(config.error()).within("model " + model->name));
-    out.model_config = *std::move(config);
-  }
+  if (!request.model_config) return out;
+  // The request has read the configuration; a scenario keeps its text.
+  const auto model = std::ranges::find_if(universe.models, [&](const UniverseModel& each) {
+    return each.name + ".json" == request.model_config_name;
+  });
+  if (model == universe.models.end()) return out;
+  auto config = parse_json(model->config);
+  if (!config) return tl::unexpected(std::move(config.error()).within("model " + model->name));
+  out.model_config = *std::move(config);
   return out;
 }
 
@@ -177,6 +171,27 @@ std::map<std::uint16_t, std::vector<std::uint64_t>> refused_members(const Tally&
   return out;
 }
 
+// Scenarios in the folder that an earlier sweep of this universe wrote and this one did not. A name
+// may be that of another universe, whose name goes on where this one's ends: the file itself says.
+std::vector<std::string> found_before(const std::string& folder, const Universe& universe,
+                                      const std::vector<std::string>& written) {
+  constexpr std::size_t kScenarioBytes = std::size_t{16} << 20;
+  const std::string begin = file_name_of("sweep-" + universe.name + "-");
+  std::vector<std::string> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(begin) || !name.ends_with(".json")) continue;
+    std::string path = (std::filesystem::path(folder) / name).string();
+    if (std::ranges::find(written, path) != written.end()) continue;
+    const auto text = read_file(path, kScenarioBytes, "a scenario file");
+    const auto scenario = text.and_then([](const std::string& it) { return read_scenario(it); });
+    if (scenario && scenario->source.universe == universe.name) out.push_back(std::move(path));
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::vector<Scenario>> failures_of(const Universe& universe,
@@ -207,19 +222,33 @@ Result<std::vector<Scenario>> failures_of(const Universe& universe,
   return out;
 }
 
-Result<std::vector<std::string>> write_failures(const std::string& folder,
-                                                const std::vector<Scenario>& failures) {
+Result<void> make_failures_folder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) {
-    return tl::unexpected(
-        Error{folder, "cannot be made: " + error.message(), "name a folder that can be written"});
+  if (!error && access(folder.c_str(), W_OK) != 0) {
+    error = std::error_code(errno, std::generic_category());
   }
-  std::vector<std::string> out;
+  if (!error) return {};
+  return tl::unexpected(
+      Error{folder, "cannot be written: " + error.message(), "name a folder that can be written"});
+}
+
+Result<WrittenFailures> write_failures(const std::string& folder, const Universe& universe,
+                                       const std::vector<Scenario>& failures) {
+  if (auto made = make_failures_folder(folder); !made) return tl::unexpected(made.error());
+  WrittenFailures out;
   for (const Scenario& scenario : failures) {
-    out.push_back((std::filesystem::path(folder) / (scenario.id + ".json")).string());
-    auto written = write_file_atomically(out.back(), write_scenario(scenario) + "\n");
+    out.files.push_back((std::filesystem::path(folder) / (scenario.id + ".json")).string());
+    auto written = write_file_atomically(out.files.back(), write_scenario(scenario) + "\n");
     if (!written) return tl::unexpected(std::move(written.error()));
+  }
+  for (const std::string& path : found_before(folder, universe, out.files)) {
+    std::error_code error;
+    if (std::filesystem::remove(path, error)) ++out.removed;
+    if (error) {
+      return tl::unexpected(Error{path, "cannot be removed: " + error.message(),
+                                  "it was found by a sweep before this one: remove it"});
+    }
   }
   return out;
 }

@@ -18,8 +18,18 @@ namespace capsize {
 [[nodiscard]] Result<std::vector<Scenario>> failures_of(const Universe& universe,
                                                         const Certificate& certificate);
 
-// Writes each as FOLDER/<id>.json and returns the paths. The folder is made where it is missing.
-[[nodiscard]] Result<std::vector<std::string>> write_failures(
-    const std::string& folder, const std::vector<Scenario>& failures);
+// Makes the folder where it is missing; fails where nothing can be written to it.
+[[nodiscard]] Result<void> make_failures_folder(const std::string& folder);
+
+struct WrittenFailures {
+  std::vector<std::string> files;
+  std::size_t removed = 0;  // scenarios of the same universe that a sweep before this one wrote
+};
+
+// Writes each as FOLDER/<id>.json. What a sweep of the same universe left there and this one did
+// not write again is removed: it would be run as if it had been found now.
+[[nodiscard]] Result<WrittenFailures> write_failures(const std::string& folder,
+                                                     const Universe& universe,
+                                                     const std::vector<Scenario>& failures);
 
 }  // namespace capsize

@@ -1,9 +1,12 @@
-// Threads that take chunks, and one that waits for them, shows progress and keeps the state.
+// Threads that take chunks, and one that waits for them, shows progress and keeps the state. Where
+// the machine has no thread or no memory left, the library throws; it is caught here.
 #include "scenarios/sweep/runner.hpp"
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -34,22 +37,46 @@ class SweepRunner {
 
   Result<RunnerOutcome> run() {
     const Clock::time_point begin = Clock::now();
-    const unsigned threads = std::max(1U, options_.threads);
-    running_ = threads;
-    std::vector<std::thread> workers;
-    for (unsigned i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
+    std::vector<std::thread> workers = start();
+    if (workers.empty()) work(0);  // then nobody watches
     watch();
     for (std::thread& worker : workers) worker.join();
     show();
-    if (!error_) keep(Clock::now());
+    if (!failed_) keep(Clock::now());
+    if (out_of_memory_) {
+      return tl::unexpected(Error{"--threads", "the memory does not suffice for what they remember",
+                                  "ask for fewer threads, or lift the limit on memory"});
+    }
     if (error_) return tl::unexpected(*std::move(error_));
     return RunnerOutcome{.finished = done_ == to_do_,
                          .members = done_,
                          .kept = kept_,
+                         .threads = working_,
                          .seconds = std::chrono::duration<double>(Clock::now() - begin).count()};
   }
 
  private:
+  // As many threads as are wanted and as the machine starts. Where a limit on threads or memory
+  // ends that, half of those that were started end again: a thread needs room beside its stack.
+  std::vector<std::thread> start() {
+    const unsigned wanted = std::max(1U, options_.threads);
+    std::vector<std::thread> workers;
+    workers.reserve(wanted);
+    const std::lock_guard lock(mutex_);  // nobody works before all are counted
+    working_ = wanted;
+    while (workers.size() < wanted) {
+      try {
+        workers.emplace_back(
+            [this, index = static_cast<unsigned>(workers.size())] { work(index); });
+      } catch (const std::exception&) {  // no thread, or no memory for one
+        working_ = std::max(1U, static_cast<unsigned>(workers.size()) / 2);
+        break;
+      }
+    }
+    running_ = working_;
+    return workers;
+  }
+
   [[nodiscard]] bool stopped() const {
     return failed_ || (options_.stop != nullptr && options_.stop->load());
   }
@@ -72,9 +99,18 @@ class SweepRunner {
 
   void add(const MemberRange& chunk, const Tally& tally) {
     const std::lock_guard lock(mutex_);
-    state_.tally.add(tally);
-    (void)state_.done.add(chunk);  // it was missing
-    done_ += chunk.count();
+    try {
+      state_.tally.add(tally);
+      (void)state_.done.add(chunk);  // it was missing
+      done_ += chunk.count();
+    } catch (const std::bad_alloc&) {
+      no_memory();  // while nobody else sees a state that holds half of the chunk
+    }
+  }
+
+  void no_memory() {
+    out_of_memory_ = true;
+    failed_ = true;
   }
 
   void fail(Error error) {
@@ -83,7 +119,22 @@ class SweepRunner {
     failed_ = true;
   }
 
-  void work() {
+  void work(unsigned index) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (index >= working_) return;
+    }
+    try {
+      judge_chunks();
+    } catch (const std::bad_alloc&) {
+      no_memory();
+    }
+    const std::lock_guard lock(mutex_);
+    --running_;
+    ended_.notify_one();
+  }
+
+  void judge_chunks() {
     auto judge = make_judge_();
     if (!judge) fail(std::move(judge.error()));
     std::uint64_t length = options_.chunk != 0 ? options_.chunk : kFirstChunk;
@@ -96,9 +147,6 @@ class SweepRunner {
       add(*chunk, tally);
       if (options_.chunk == 0) length = next_length(chunk->count(), Clock::now() - begin);
     }
-    const std::lock_guard lock(mutex_);
-    --running_;
-    ended_.notify_one();
   }
 
   static std::uint64_t next_length(std::uint64_t length, Clock::duration took) {
@@ -133,19 +181,26 @@ class SweepRunner {
     options_.progress(done_before_ + done, done);
   }
 
-  // Keeps a copy of the state; the time at which to keep it again.
-  Clock::time_point keep(Clock::time_point begin) {
-    if (!options_.keep) return Clock::time_point::max();
+  Result<void> keep_copy() {
     SweepState copy;
     {
       const std::lock_guard lock(mutex_);
+      if (failed_) return {};
       copy = state_;
     }
-    auto kept = options_.keep(std::move(copy));
-    if (!kept) {
-      fail(std::move(kept.error()));
-      return Clock::time_point::max();
+    return options_.keep(std::move(copy));
+  }
+
+  // Keeps a copy of the state; the time at which to keep it again.
+  Clock::time_point keep(Clock::time_point begin) {
+    if (!options_.keep) return Clock::time_point::max();
+    try {
+      auto kept = keep_copy();
+      if (!kept) fail(std::move(kept.error()));
+    } catch (const std::bad_alloc&) {
+      no_memory();
     }
+    if (failed_) return Clock::time_point::max();
     ++kept_;
     const Clock::time_point now = Clock::now();
     return now + std::max<Clock::duration>(options_.keep_every, (now - begin) * kKeepShare);
@@ -163,9 +218,11 @@ class SweepRunner {
   std::uint64_t given_out_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t kept_ = 0;
-  unsigned running_ = 0;
+  unsigned working_ = 0;  // threads that judge
+  unsigned running_ = 0;  // those of them that have not ended
   std::optional<Error> error_;
   std::atomic<bool> failed_ = false;
+  std::atomic<bool> out_of_memory_ = false;
 };
 
 }  // namespace

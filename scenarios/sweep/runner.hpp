@@ -52,6 +52,7 @@ struct RunnerOutcome {
   bool finished = false;      // every member of the range is done
   std::uint64_t members = 0;  // done by this run
   std::uint64_t kept = 0;     // how often the state was kept
+  unsigned threads = 0;       // that judged: fewer than asked for where the machine starts no more
   double seconds = 0;
 };
 

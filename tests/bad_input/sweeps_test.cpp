@@ -54,6 +54,9 @@ TEST_P(BadSweep, OptionsAreRefused) {
       {{"sweep", "pr23972", "--member", "638976"}, "0 to 638975"},
       {{"sweep", "pr23972", "--member", "-1"}, "--member"},
       {{"sweep", "pr23972", "--member", "1", "--shard", "1/2"}, "--member"},
+      {{"sweep", "pr23972", "--member", "1", "--seed", "1"}, "--seed"},
+      {{"sweep", "pr23972", "--seed", "1"}, "--seed"},
+      {{"sweep", "pr23972", "--compare", "9", "--member", "1"}, "--compare"},
       {{"sweep", "--merge", "a.json", "--where", "tp < 3"}, "--merge"},
       {{"sweep", "--merge", "no-such-file.json"}, "no-such-file.json"},
       {{"sweep", "pr23972", "--certificate", "/dev/null"}, "/dev/null"},
@@ -65,6 +68,56 @@ TEST_P(BadSweep, OptionsAreRefused) {
     EXPECT_EQ(run.exit_status, 2) << run.out << run.err;
     EXPECT_THAT(run.err, AllOf(HasSubstr(told), HasSubstr("way out"))) << told;
     EXPECT_EQ(run.out, "");
+  }
+}
+
+// Would catch: a folder that a mistyped line leaves behind.
+TEST_P(BadSweep, AMistypedUniverseLeavesNothingBehind) {
+  EXPECT_EQ(run({"sweep", "pr23973", "--failures", at("found")}).exit_status, 2);
+  EXPECT_EQ(run({"sweep", "--merge", at("none.json"), "--failures", at("found")}).exit_status, 2);
+  EXPECT_EQ(files(), 0U);
+}
+
+// Would catch: a result that is lost because a file that was asked for beside it cannot be written.
+// What the program prints passes a pipe: the limit on a file's size does not hold there.
+TEST_P(BadSweep, TheResultIsToldAlthoughAFileCannotBeWritten) {
+  const std::vector<std::vector<std::string>> lines = {{"--certificate", at("c.json")},
+                                                       {"--failures", folder_.path()}};
+  for (const auto& more : lines) {
+    std::vector<std::string> line = {
+        "/bin/sh", "-c",
+        "(trap '' XFSZ; ulimit -f 0; \"$0\" \"$@\"; echo \"status $?\") 2>&1 | cat",
+        GetParam().path};
+    line.insert(line.end(), kShort.begin(), kShort.end());
+    line.insert(line.end(), more.begin(), more.end());
+    const auto run = test::run_child({.arguments = line});
+    ASSERT_TRUE(run) << run.error();
+    const std::size_t result = run->out.find("VIOLATION");
+    const std::size_t error = run->out.find("capsize: bad input at " + more[0]);
+    ASSERT_NE(result, std::string::npos) << run->out;
+    ASSERT_NE(error, std::string::npos) << run->out;
+    EXPECT_LT(result, error) << run->out;
+    EXPECT_TRUE(run->out.ends_with("status 2\n")) << run->out;
+  }
+}
+
+// Would catch: a machine that starts no more threads, or has no memory for them, and ends the
+// program by an exception. A sanitized program cannot run under such a limit.
+TEST_P(BadSweep, TooManyThreadsAreNoCrash) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizers need the memory";
+#endif
+  if (GetParam().name != "plain") GTEST_SKIP() << "the sanitizers need the memory";
+  for (const char* kilobytes : {"60000", "400000"}) {
+    std::vector<std::string> line = {"/bin/sh", "-c",
+                                     std::string("ulimit -v ") + kilobytes + "; exec \"$0\" \"$@\"",
+                                     GetParam().path};
+    line.insert(line.end(), kShort.begin(), kShort.end());
+    line.insert(line.end(), {"--threads", "1024"});
+    const auto run = test::run_child({.arguments = line});
+    ASSERT_TRUE(run) << run.error();
+    EXPECT_THAT(run->exit_status, ::testing::AnyOf(1, 2)) << kilobytes << run->err;
+    EXPECT_EQ(run->signal, 0) << run->err;
   }
 }
 

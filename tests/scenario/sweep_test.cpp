@@ -173,7 +173,66 @@ TEST_F(SweepProgram, IsQuietInAPipe) {
   EXPECT_THAT(run.out, Not(HasSubstr("\x1b")));
   EXPECT_THAT(run.out, AllOf(HasSubstr("universe   small"), HasSubstr("VIOLATION")));
   const ChildRun quiet = this->run({universe_, "--quiet"});
-  EXPECT_TRUE(quiet.out.starts_with("VIOLATION")) << quiet.out;
+  EXPECT_TRUE(quiet.out.starts_with("members ")) << quiet.out;
+}
+
+// Would catch: a report that leaves its verdict to be searched for, names a law's failures once for
+// every label, or says of a member another size than its check.
+TEST_F(SweepProgram, EndsInItsVerdict) {
+  const ChildRun run = this->run({universe_, "--quiet"});
+  const std::size_t last = run.out.rfind('\n', run.out.size() - 2);
+  ASSERT_NE(last, std::string::npos) << run.out;
+  EXPECT_TRUE(run.out.substr(last + 1).starts_with("VIOLATION  small: ")) << run.out;
+  const std::string head = "divisible on eager_prefill under rules pre-23972, 23972\n";
+  const std::size_t at = run.out.find(head);
+  ASSERT_NE(at, std::string::npos) << run.out;
+  EXPECT_EQ(run.out.find("divisible on eager_prefill", at + 1), std::string::npos) << run.out;
+  const std::size_t size = run.out.find("    fails   at ", at) + 15;
+  const std::string count = run.out.substr(size, run.out.find(' ', size) - size);
+  const std::size_t again = run.out.find(" --member ", size) + 10;
+  const ChildRun checked = this->run(
+      {universe_, "--member", run.out.substr(again, run.out.find('\n', again) - again), "--json"});
+  const auto result = nlohmann::json::parse(checked.out, nullptr, false);
+  std::size_t found = 0;
+  for (const auto& finding : result["laws"]) {
+    if (finding["law"] != "divisible" || finding["path"] != "eager_prefill") continue;
+    EXPECT_EQ(std::to_string(finding["witness"]["tokens"].get<int>()), count) << finding;
+    ++found;
+  }
+  EXPECT_EQ(found, 1U) << checked.out;
+}
+
+// Would catch: scenarios of a sweep before this one that are run as if they had been found now, and
+// files of others that are removed with them.
+TEST_F(SweepProgram, OldScenariosOfTheUniverseAreRemoved) {
+  (void)run({universe_, "--failures", at("found")});
+  const std::string crash = at("found/sweep-small-divisible-pre-23972.json");
+  ASSERT_TRUE(std::filesystem::exists(crash));
+  auto other = json_of(crash);
+  other["source"]["universe"] = "small-other";
+  other["id"] = "sweep-small-other-divisible";
+  std::ofstream(at("found/sweep-small-other-divisible.json")) << other;
+  std::ofstream(at("found/sweep-small-notes.txt")) << "mine";
+  const ChildRun none = run({universe_, "--where", "tp == 1", "--failures", at("found")});
+  EXPECT_THAT(none.out, HasSubstr("of an earlier sweep removed"));
+  EXPECT_FALSE(std::filesystem::exists(crash));
+  EXPECT_TRUE(std::filesystem::exists(at("found/sweep-small-other-divisible.json")));
+  EXPECT_TRUE(std::filesystem::exists(at("found/sweep-small-notes.txt")));
+}
+
+// Would catch: a comparison that a machine cannot read.
+TEST_F(SweepProgram, ComparisonsTellMachinesToo) {
+  const ChildRun run = this->run({universe_, "--compare", "50", "--seed", "7", "--json"});
+  EXPECT_EQ(run.exit_status, 0) << run.out << run.err;
+  const auto told = nlohmann::json::parse(run.out, nullptr, false);
+  ASSERT_TRUE(told.is_object()) << run.out;
+  EXPECT_EQ(told["verdict"], "pass");
+  EXPECT_EQ(told["universe"], "small");
+  EXPECT_EQ(told["members"], 50);
+  EXPECT_GT(told["judged"], 0);
+  EXPECT_EQ(told["differ"], 0);
+  EXPECT_TRUE(told["first"].is_null());
+  EXPECT_EQ(told["seed"], 7);
 }
 
 // Would catch: a finished checkpoint that is judged again, or that says something else then.
@@ -181,7 +240,9 @@ TEST_F(SweepProgram, AFinishedCheckpointIsItsCertificate) {
   const nlohmann::json expected = whole();
   const std::vector<std::string> line = {universe_, "--resume", at("state.json"), "--json"};
   EXPECT_EQ(said(nlohmann::json::parse(run(line).out, nullptr, false)), expected);
-  EXPECT_EQ(said(json_of(at("state.json"))), expected);
+  const auto kept = json_of(at("state.json"));
+  EXPECT_EQ(said(kept), expected);
+  EXPECT_EQ(kept["run"]["members"], 288);
   const auto again = nlohmann::json::parse(run(line).out, nullptr, false);
   EXPECT_EQ(said(again), expected);
   EXPECT_EQ(again["run"]["members"], 0);
@@ -253,6 +314,16 @@ TEST_F(SweepProgram, AStoppedRunKeepsItsStateAndIsNoVerdict) {
   ASSERT_TRUE(state.is_object());
   EXPECT_GT(state["covered"], 0);
   EXPECT_EQ(state["complete"], false);
+  const auto machine = test::run_child(
+      {.arguments = {"/usr/bin/env", "timeout", "--preserve-status", "-s", "TERM", "0.5",
+                     CAPSIZE_PROGRAM, "sweep", "sglang-full", "--threads", "1", "--json"}});
+  ASSERT_TRUE(machine) << machine.error();
+  EXPECT_EQ(machine->exit_status, 4) << machine->err;
+  EXPECT_EQ(machine->err, "");
+  const auto told = nlohmann::json::parse(machine->out, nullptr, false);
+  ASSERT_TRUE(told.is_object()) << machine->out;
+  EXPECT_EQ(told["verdict"], "undecided");
+  EXPECT_LT(told["done"], told["members"]);
 }
 
 // ---- ranks --------------------------------------------------------------------------------------
@@ -299,6 +370,18 @@ TEST_F(SweepProgram, RanksSayTheSame) {
   ASSERT_TRUE(certificate.is_object()) << run.err;
   EXPECT_EQ(certificate["run"]["ranks"], 2);
   EXPECT_EQ(said(certificate), whole());
+}
+
+// Would catch: what one process does, done and told by each.
+TEST_F(SweepProgram, OneRankDoesWhatIsNoSweep) {
+  if (!has_mpirun() || !has_module()) GTEST_SKIP() << "no mpirun or no MPI module here";
+  const ChildRun compared = as_ranks({universe_, "--compare", "20"});
+  EXPECT_EQ(lines_with(compared.out, "PASS"), 1U) << compared.out << compared.err;
+  const ChildRun member = as_ranks({universe_, "--member", "0"});
+  EXPECT_EQ(lines_with(member.out, "member "), 1U) << member.out << member.err;
+  const ChildRun merged = as_ranks({"--merge", at("none.json")});
+  EXPECT_EQ(merged.exit_status, 2) << merged.out;
+  EXPECT_EQ(lines_with(merged.err, "capsize: bad input"), 1U) << merged.err;
 }
 
 // Would catch: ranks that wait for one that has ended with an error, and an error from each.

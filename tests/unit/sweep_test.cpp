@@ -282,6 +282,23 @@ TEST(Checkpoints, CutShortAreRefused) {
   }
 }
 
+// Would catch: a time that no integer holds, written again as whatever the machine makes of it.
+TEST(Checkpoints, TakeTimesThatASweepCanTake) {
+  auto document = nlohmann::json::parse(checkpoint_text());
+  for (const double seconds : {0.0, 1e-300, 1e9}) {
+    document["run"]["seconds"] = seconds;
+    const auto read = read_certificate(document.dump());
+    ASSERT_TRUE(read) << seconds;
+    EXPECT_LE(read->run.members_a_second(), std::uint64_t{1} << 60) << seconds;
+  }
+  for (const double seconds : {-1.0, 1.1e9, 1e300}) {
+    document["run"]["seconds"] = seconds;
+    const auto read = read_certificate(document.dump());
+    ASSERT_FALSE(read) << seconds;
+    EXPECT_EQ(read.error().where, "$.run.seconds");
+  }
+}
+
 nlohmann::json another(const nlohmann::json& value) {
   if (value.is_number()) return value.get<std::int64_t>() + 1;
   if (value.is_boolean()) return !value.get<bool>();
