@@ -339,10 +339,12 @@ bool has_module() {
 }
 
 // Two ranks on this machine, whoever runs the test and without a remote shell.
-ChildRun as_ranks(std::vector<std::string> arguments) {
+ChildRun as_ranks(std::vector<std::string> arguments,
+                  std::vector<std::string> program = {CAPSIZE_PROGRAM, "sweep"}) {
+  arguments.insert(arguments.begin(), program.begin(), program.end());
   test::ChildOptions options{
       .arguments = {"/usr/bin/env", "mpirun", "--oversubscribe", "--mca", "plm", "isolated", "-n",
-                    "2", CAPSIZE_PROGRAM, "sweep"},
+                    "2"},
       .environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}}};
   std::ranges::move(arguments, std::back_inserter(options.arguments));
   auto run = test::run_child(options);
@@ -382,6 +384,19 @@ TEST_F(SweepProgram, OneRankDoesWhatIsNoSweep) {
   const ChildRun merged = as_ranks({"--merge", at("none.json")});
   EXPECT_EQ(merged.exit_status, 2) << merged.out;
   EXPECT_EQ(lines_with(merged.err, "capsize: bad input"), 1U) << merged.err;
+}
+
+// Would catch: ranks that judge a whole universe for a reader that has gone away.
+TEST_F(SweepProgram, LostOutputEndsAllRanksBeforeTheyJudge) {
+  if (!has_mpirun() || !has_module()) GTEST_SKIP() << "no mpirun or no MPI module here";
+  const std::string full = "exec \"$0\" sweep \"$@\" > /dev/full";
+  const ChildRun run =
+      as_ranks({universe_, "--resume", at("state.json")}, {"/bin/sh", "-c", full, CAPSIZE_PROGRAM});
+  EXPECT_FALSE(run.timed_out);
+  EXPECT_EQ(run.exit_status, 2) << run.err;
+  EXPECT_EQ(lines_with(run.err, "capsize: standard output cannot be written"), 1U) << run.err;
+  EXPECT_FALSE(std::filesystem::exists(at("state.json.1-of-2")));
+  EXPECT_FALSE(std::filesystem::exists(at("state.json.2-of-2")));
 }
 
 // Would catch: ranks that wait for one that has ended with an error, and an error from each.
