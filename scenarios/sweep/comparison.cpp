@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -31,7 +32,11 @@ class Comparer {
   Result<Comparison> run() {
     std::vector<std::thread> threads;
     const unsigned count = std::max(1U, options_.threads);
-    for (unsigned i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
+    try {
+      for (unsigned i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // The machine starts no more threads: those that run share the members.
+    }
     work();
     for (std::thread& thread : threads) thread.join();
     if (error_) return tl::unexpected(*std::move(error_));
