@@ -1,5 +1,5 @@
 // A certificate for people: what was looked at, what was removed, each law under each rules label,
-// the smallest failures with a line to paste, and in the last line the verdict.
+// the smallest failures with a line to paste, and the verdict in the first line and in the last.
 #include "cli/sweep_report.hpp"
 
 #include <fmt/format.h>
@@ -44,7 +44,11 @@ class Report {
         summary_(summary_of(certificate)),
         rules_(rules_of(c_.universe)) {}
 
+  // The verdict stands first, for who reads from the top, and last, for who sees the end of a
+  // terminal.
   std::string run(bool colour) {
+    const std::string verdict = verdict_line(c_, summary_, colour);
+    out_ = verdict + "\n";
     members();
     graphs();
     costs();
@@ -53,7 +57,7 @@ class Report {
     failures();
     row("\ndigest", hex_of(c_.state.tally.sums.digest));
     out_ += context_.more;
-    return out_ + "\n" + verdict_line(c_, summary_, colour);
+    return out_ + "\n" + verdict;
   }
 
  private:
