@@ -173,12 +173,12 @@ TEST_F(SweepProgram, IsQuietInAPipe) {
   EXPECT_THAT(run.out, Not(HasSubstr("\x1b")));
   EXPECT_THAT(run.out, AllOf(HasSubstr("universe   small"), HasSubstr("VIOLATION")));
   const ChildRun quiet = this->run({universe_, "--quiet"});
-  EXPECT_TRUE(quiet.out.starts_with("members ")) << quiet.out;
+  EXPECT_TRUE(quiet.out.starts_with("VIOLATION  small: ")) << quiet.out;
 }
 
 // Would catch: a report that leaves its verdict to be searched for, names a law's failures once for
 // every label, or says of a member another size than its check.
-TEST_F(SweepProgram, EndsInItsVerdict) {
+TEST_F(SweepProgram, BeginsAndEndsWithItsVerdict) {
   const ChildRun run = this->run({universe_, "--quiet"});
   const std::size_t last = run.out.rfind('\n', run.out.size() - 2);
   ASSERT_NE(last, std::string::npos) << run.out;
