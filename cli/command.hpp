@@ -35,8 +35,8 @@ inline constexpr int kBadInput = 2;
 
 // Prints an error the same way everywhere (to standard error) and returns kBadInput.
 int fail(const Error& error);
-// The same for a machine: a result object on standard output, with the verdict bad_input.
-int fail_as_json(Error error);
+// Where a machine reads the output: a result object on standard output, with the verdict bad_input.
+int fail(Error error, bool as_json);
 
 // The whole of a file, or of standard input for "-". Refused above `max_bytes`.
 [[nodiscard]] Result<std::string> read_input(const std::string& path, std::size_t max_bytes);

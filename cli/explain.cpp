@@ -300,8 +300,8 @@ int show(const ExplainOptions& options, Subject subject) {
   const Timeline timeline(*subject.plan);
   const auto breaches = standing_breaches(timeline);
   if (subject.event < 0) {
-    const auto event = event_of(options, timeline, breaches);
-    if (!event) return fail(event.error());
+    auto event = event_of(options, timeline, breaches);
+    if (!event) return fail(std::move(event.error()), options.json);
     subject.event = *event;
   }
   const Explanation explanation =
@@ -309,7 +309,7 @@ int show(const ExplainOptions& options, Subject subject) {
   if (!options.svg.empty()) {
     auto written = write_file_atomically(options.svg, svg_of(explanation));
     if (!written) {
-      return fail(std::move(written.error()).within("--svg"));
+      return fail(std::move(written.error()).within("--svg"), options.json);
     }
   }
   const std::string text =
@@ -320,27 +320,30 @@ int show(const ExplainOptions& options, Subject subject) {
 
 int explain_plan(const ExplainOptions& options, const Words& words) {
   if (!words.empty()) {
-    return fail({"--plan", "a plan is explained alone", "leave the launch line out"});
+    return fail({"--plan", "a plan is explained alone", "leave the launch line out"}, options.json);
   }
   if (options.tokens != 0 || options.path != "prefill") {
     return fail(
-        {"--plan", "a plan's events say their own path and tokens", "choose one with --event"});
+        {"--plan", "a plan's events say their own path and tokens", "choose one with --event"},
+        options.json);
   }
   auto plan = read_plan_file(options.plan);
-  if (!plan) return fail(plan.error());
+  if (!plan) return fail(std::move(plan.error()), options.json);
   return show(options, {.plan = std::make_shared<const Lifecycle>(*std::move(plan))});
 }
 
 int explain_launch(const ExplainOptions& options, const Words& words) {
   if (options.event) {
-    return fail({"--event", "chooses an event of a plan file", "say --tokens and --path"});
+    return fail({"--event", "chooses an event of a plan file", "say --tokens and --path"},
+                options.json);
   }
   if (options.tokens < 1) {
     return fail({"--tokens", "says how many tokens the forward presents: a count from 1 on",
-                 "capsize explain --tokens 28 -- python -m sglang.launch_server ..."});
+                 "capsize explain --tokens 28 -- python -m sglang.launch_server ..."},
+                options.json);
   }
   auto request = read_request(options.launch, words);
-  if (!request) return fail(request.error());
+  if (!request) return fail(std::move(request.error()), options.json);
   request->try_repairs = false;
   const CheckResult result = check(*request);
   const bool judged = !result.error && !result.plan.refusal && result.plan.undecided.empty() &&
@@ -348,11 +351,11 @@ int explain_launch(const ExplainOptions& options, const Words& words) {
   if (!judged) {
     const std::string told =
         options.json ? to_json(result) + "\n" : render(result, colour_wanted());
-    return result.error ? fail(*result.error)
+    return result.error ? fail(*result.error, options.json)
                         : (print(told) ? exit_status(result.verdict) : kBadInput);
   }
   auto subject = launch_subject(options, result.plan.captures);
-  if (!subject) return fail(subject.error());
+  if (!subject) return fail(std::move(subject.error()), options.json);
   return show(options, *std::move(subject));
 }
 

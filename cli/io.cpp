@@ -27,7 +27,8 @@ int fail(const Error& error) {
   return kBadInput;
 }
 
-int fail_as_json(Error error) {
+int fail(Error error, bool as_json) {
+  if (!as_json) return fail(error);
   const bool printed = print(to_json(bad_input("", "", std::move(error))) + "\n");
   return printed ? exit_status(Verdict::bad_input) : kBadInput;
 }

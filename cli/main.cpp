@@ -83,7 +83,7 @@ int run(int argc, char** argv) {
       return print(help.str()) ? 0 : kBadInput;
     }
     Error told{"command line", error.what(), "capsize --help lists the commands and options"};
-    return json ? fail_as_json(std::move(told)) : fail(told);
+    return fail(std::move(told), json);
   }
   for (const auto& [command, body] : commands) {
     if (command->parsed()) return body();

@@ -121,11 +121,11 @@ std::string json_of(const Matrix& matrix, const MatrixOptions& options) {
 
 int run(const MatrixOptions& options) {
   auto matrix = matrix_of(options);
-  if (!matrix) return options.json ? fail_as_json(std::move(matrix.error())) : fail(matrix.error());
+  if (!matrix) return fail(std::move(matrix.error()), options.json);
   if (!matrix->coverage.complete()) {
     Error error{"matrix", "the rows do not cover what they should: a fault of capsize",
                 "report it with this command line"};
-    return options.json ? fail_as_json(std::move(error)) : fail(error);
+    return fail(std::move(error), options.json);
   }
   return print(options.json ? json_of(*matrix, options) : text_of(*matrix, options)) ? 0
                                                                                      : kBadInput;

@@ -81,7 +81,7 @@ int run_mutants(const MutantOptions& options) {
     Error error{"--law", "no law \"" + options.law + "\"",
                 "the laws are " + names + "and " + std::string(kConformance) +
                     " for what the engine's own answers kill"};
-    return options.json ? fail_as_json(std::move(error)) : fail(error);
+    return fail(std::move(error), options.json);
   }
   const std::vector<KillRow> rows = kill_table(options.law);
   const std::string text = options.json ? to_json(rows) : render(rows);

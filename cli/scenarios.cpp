@@ -117,18 +117,21 @@ int run_scenarios(SuiteOptions options) {
     std::error_code error;
     if (!std::filesystem::is_directory(kDefaultFolder, error)) {
       return fail({"command line", std::string("no folder ") + kDefaultFolder + " here",
-                   "capsize scenarios run PATH..., with scenario files or folders of them"});
+                   "capsize scenarios run PATH..., with scenario files or folders of them"},
+                  options.json);
     }
     options.paths.emplace_back(kDefaultFolder);
   }
   const SuiteReport report = run_suite(options.paths);
-  for (const Error& error : report.errors) (void)fail(error);
-  for (const ScenarioReport& scenario : report.scenarios) {
-    if (scenario.error) (void)fail(*scenario.error);
+  if (!options.json) {  // the object holds them
+    for (const Error& error : report.errors) (void)fail(error);
+    for (const ScenarioReport& scenario : report.scenarios) {
+      if (scenario.error) (void)fail(*scenario.error);
+    }
   }
   if (!options.junit.empty()) {
     if (auto written = write_file_atomically(options.junit, to_junit(report)); !written) {
-      return fail(std::move(written.error()).within("--junit"));
+      return fail(std::move(written.error()).within("--junit"), options.json);
     }
   }
   const std::string text = options.json ? to_json(report) : render(report, colour_wanted());

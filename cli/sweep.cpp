@@ -56,7 +56,7 @@ struct SweepOptions {
 };
 
 int report(const SweepOptions& options, Error error) {
-  return options.json ? fail_as_json(std::move(error)) : fail(error);
+  return fail(std::move(error), options.json);
 }
 
 // ---- signals ------------------------------------------------------------------------------------

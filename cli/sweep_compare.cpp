@@ -78,7 +78,7 @@ int compare_and_tell(const Universe& universe, const std::optional<Condition>& w
   auto result = compare_ways(universe, where, options);
   progress.clear();
   if (!result) {
-    return output.json ? fail_as_json(std::move(result.error())) : fail(result.error());
+    return fail(std::move(result.error()), output.json);
   }
   const std::string text =
       output.json ? to_json(universe, options, *result) : to_text(universe, options, *result);

@@ -1,4 +1,6 @@
 // The program's own options, and files that they name.
+#include <nlohmann/json.hpp>
+
 #include "tests/bad_input/malformed.hpp"
 
 namespace capsize::test {
@@ -94,6 +96,28 @@ TEST_P(BadInput, ExplainWithoutWhatItNeeds) {
 
 // Would catch: a batch file that cannot be read and passes. There is no request to answer, so it is
 // told on standard error, whatever the form of the answers.
+// Would catch: a command that answers a machine with prose, or with nothing on standard output.
+TEST_P(BadInput, EveryCommandAnswersAMachineWithAnObject) {
+  const std::vector<std::vector<std::string>> lines = {
+      {"check", "--json", "--gpu", "GT710", "--", "--model-path", "x"},
+      {"check", "--json", "--plan", "/no/such/plan.json"},
+      {"explain", "--json", "--plan", "/no/such/plan.json"},
+      {"explain", "--json", "--", "--model-path", "x"},
+      {"sweep", "--json", "no-such-universe"},
+      {"sweep", "--json", "pr23972", "--compare", "none"},
+      {"matrix", "--json", "no-such-universe"},
+      {"mutants", "--json", "--law", "no_such_law"}};
+  for (const auto& line : lines) {
+    const ChildRun told = run(line);
+    EXPECT_EQ(told.exit_status, 2) << line[0];
+    const auto object = nlohmann::json::parse(told.out, nullptr, false);
+    ASSERT_TRUE(object.is_object()) << line[0] << ": " << told.out << told.err;
+    EXPECT_EQ(object["verdict"], "bad_input") << line[0];
+    EXPECT_FALSE(object["error"]["where"].get<std::string>().empty()) << line[0];
+    EXPECT_EQ(told.err, "") << line[0];
+  }
+}
+
 TEST_P(BadInput, ABatchFileThatCannotBeReadIsBadInput) {
   const TemporaryFolder folder;
   for (const std::string& path : {std::string("/no/such/requests.jsonl"), folder.path()}) {
