@@ -402,7 +402,8 @@ class FastJudge final : public MemberJudge {
     if (!removed.empty() && whole && !lists.removes) {
       return remove(removed, block, first, last, tally);
     }
-    if (!removed.empty() || !whole || lists.removes || layout->undecided) {
+    const bool has_rows = layout->paths.size() == kCapturePaths;  // none where it is undecided
+    if (!removed.empty() || !whole || lists.removes || !has_rows) {
       return run_places(*layout, lists, rows, removed, block, first, last, tally);
     }
     add_whole(*layout, lists, rows, block, tally);
