@@ -6,8 +6,9 @@
 
 namespace capsize {
 
-// 12 hex digits of a hash over the sources that decide verdicts and counts (scenarios/CMakeLists.txt
-// lists them): the same on every machine, and another one after any edit of them.
+// 12 hex digits of a hash over the sources that decide verdicts and counts
+// (scenarios/CMakeLists.txt lists them): the same on every machine, and another one after any edit
+// of them.
 [[nodiscard]] std::string_view sources_digest();
 
 }  // namespace capsize
