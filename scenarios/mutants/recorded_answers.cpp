@@ -136,18 +136,6 @@ constexpr std::array kPredicates = {
     RecordedPredicates{{8, 4, true, {}, true, true}, {true, true, true, true}},
 };
 
-bool same(const sglang::DefaultSizes& a, const sglang::DefaultSizes& b) {
-  return a.chunked_prefill_size == b.chunked_prefill_size &&
-         a.cuda_graph_max_bs == b.cuda_graph_max_bs && a.cuda_graph_bs == b.cuda_graph_bs &&
-         a.piecewise_max_tokens == b.piecewise_max_tokens &&
-         a.piecewise_tokens == b.piecewise_tokens;
-}
-
-bool same(const sglang::Predicates& a, const sglang::Predicates& b) {
-  return a.mlp_tp_gather == b.mlp_tp_gather && a.attn_tp_gather == b.attn_tp_gather &&
-         a.gathered_buffer == b.gathered_buffer && a.mlp_sync == b.mlp_sync;
-}
-
 }  // namespace
 
 std::span<const RecordedLists> recorded_lists() { return lists(); }
@@ -155,13 +143,13 @@ std::span<const RecordedPredicates> recorded_predicates() { return kPredicates; 
 
 std::optional<std::string> unlike_recorded(const RuleSet& rules) {
   for (const RecordedLists& row : lists()) {
-    if (same(rules.lists(row.asked), row.answer)) continue;
+    if (rules.lists(row.asked) == row.answer) continue;
     const std::string memory =
         row.asked.gpu_memory_mib ? std::to_string(*row.asked.gpu_memory_mib) + " MiB" : "unknown";
     return "default sizes of tp " + std::to_string(row.asked.tp) + ", GPU memory " + memory;
   }
   for (const RecordedPredicates& row : kPredicates) {
-    if (same(rules.predicates(row.asked), row.answer)) continue;
+    if (rules.predicates(row.asked) == row.answer) continue;
     return "predicates of tp " + std::to_string(row.asked.tp) + ", dp " +
            std::to_string(row.asked.dp);
   }

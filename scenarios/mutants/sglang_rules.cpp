@@ -317,7 +317,7 @@ sglang::DefaultSizesInput lists_input(const RuleSetup& setup) {
   return in;
 }
 
-sglang::EagerPadding real_padding(const RuleSetup& setup) {
+sglang::PaddingInput real_padding(const RuleSetup& setup) {
   return {.mlp_sync = sglang::predicates_of(predicate_input(setup.layout)).mlp_sync,
           .attn_tp = setup.layout.sizes().attn_tp(),
           .attn_cp = setup.layout.attn_cp};

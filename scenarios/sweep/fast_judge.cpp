@@ -382,17 +382,11 @@ class FastJudge final : public MemberJudge {
     for (std::size_t path = 0; path < kCapturePaths; ++path) {
       if (rows.at(path) == nullptr) continue;
       const std::uint32_t list = lists.paths.at(path).of_place[place];
-      add_costs(rows.at(path)->outcomes[list].capture, tally.sums);
+      tally.sums += rows.at(path)->outcomes[list].capture.costs();
       hash += rows.at(path)->hashes[list];
       meet(*rows.at(path), list, tally);
     }
     tally.sums.digest += member_digest(block + place, hash);
-  }
-
-  static void add_costs(const PathRecord& record, SweepSums& sums) {
-    sums.lost += record.lost;
-    sums.waste += record.waste;
-    sums.padded += record.padded;
   }
 
   void meet(PathRow& row, std::uint32_t list, Tally& tally) const {
@@ -413,9 +407,7 @@ class FastJudge final : public MemberJudge {
       judged |= group.removed_by == nullptr;
       tally.count(state, group.members, block + group.first);
     }
-    tally.sums.lost += summary.sums.lost;
-    tally.sums.waste += summary.sums.waste;
-    tally.sums.padded += summary.sums.padded;
+    tally.sums += summary.sums;
     if (judged) tally.layouts.insert(layout.steps.begin(), layout.steps.end());
     for (std::size_t path = 0; path < kCapturePaths; ++path) {
       for (const std::uint32_t list : summary.met.at(path)) meet(*rows.at(path), list, tally);
@@ -492,8 +484,8 @@ class FastJudge final : public MemberJudge {
       ++counted.members;
       if (counted.removed_by != nullptr) continue;
       met[0][a] = met[1][b] = true;
-      add_costs(rows[0]->outcomes[a].capture, out.sums);
-      add_costs(rows[1]->outcomes[b].capture, out.sums);
+      out.sums += rows[0]->outcomes[a].capture.costs();
+      out.sums += rows[1]->outcomes[b].capture.costs();
     }
     for (std::size_t path = 0; path < kCapturePaths; ++path) {
       for (std::uint32_t list = 0; list < met.at(path).size(); ++list) {

@@ -32,6 +32,8 @@ struct PathRecord {
     witness[law] = verdict == LawVerdict::violation ? at : 0;
   }
 
+  [[nodiscard]] SweepSums costs() const { return {.lost = lost, .waste = waste, .padded = padded}; }
+
   // `slot` is the path's place in MemberState::paths.
   [[nodiscard]] std::uint64_t hash(std::size_t slot) const {
     ContentHash hash;

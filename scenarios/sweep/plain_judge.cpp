@@ -53,9 +53,7 @@ MemberOutcome judged_outcome(std::uint16_t rules, std::uint64_t number, const Ch
   for (std::size_t slot = 0; slot < kSweepPaths; ++slot) {
     const PathRecord& record = records.at(slot);
     out.state.paths.at(slot) = record.verdicts;
-    out.sums.lost += record.lost;
-    out.sums.waste += record.waste;
-    out.sums.padded += record.padded;
+    out.sums += record.costs();
     if (!plan.paths.empty()) hash += record.hash(slot);
   }
   out.sums.digest = member_digest(number, hash);
@@ -79,10 +77,7 @@ class PlainJudge final : public MemberJudge {
         outcome.state.removed = tally.precondition(outcome.precondition);
       }
       tally.count(outcome.state, 1, first);
-      tally.sums.lost += outcome.sums.lost;
-      tally.sums.waste += outcome.sums.waste;
-      tally.sums.padded += outcome.sums.padded;
-      tally.sums.digest += outcome.sums.digest;
+      tally.sums += outcome.sums;
     }
   }
 

@@ -64,10 +64,7 @@ void Tally::add(const Tally& other) {
     count(renamed, counted.members, counted.first);
   }
   if (paths.empty()) paths = other.paths;
-  sums.lost += other.sums.lost;
-  sums.waste += other.sums.waste;
-  sums.padded += other.sums.padded;
-  sums.digest += other.sums.digest;
+  sums += other.sums;
   left_out += other.left_out;
   layouts.insert(other.layouts.begin(), other.layouts.end());
   triples.insert(other.triples.begin(), other.triples.end());

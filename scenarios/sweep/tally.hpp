@@ -67,6 +67,14 @@ struct SweepSums {
   std::uint64_t waste = 0;   // those of them that every collective could split
   std::uint64_t padded = 0;  // padded tokens that the lost sizes carry at the size they run at
   std::uint64_t digest = 0;  // sum over members of a hash of (number, state, witnesses, costs)
+
+  SweepSums& operator+=(const SweepSums& other) {
+    lost += other.lost;
+    waste += other.waste;
+    padded += other.padded;
+    digest += other.digest;
+    return *this;
+  }
   friend bool operator==(const SweepSums&, const SweepSums&) = default;
 };
 

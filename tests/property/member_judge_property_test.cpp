@@ -2,6 +2,7 @@
 // paths never changes a verdict, a witness or a cost. A key that forgets a field shows here.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -149,6 +150,37 @@ void expect_pieces_add_up(const std::string& name, std::uint64_t block, int draw
 
 TEST(MemberJudge, PiecesOfTheSeedsUniverseAddUp) { expect_pieces_add_up("pr23972", 13, 5000); }
 TEST(MemberJudge, PiecesOfTheFullUniverseAddUp) { expect_pieces_add_up("sglang-full", 800, 500); }
+
+// Costs that are added up as `capsize check` tells them, member by member: catches a sum that
+// forgets one of them, which both ways would forget alike.
+TEST(MemberJudge, CostsAreThoseOfTheChecks) {
+  const Universe universe = universe_named("pr23972");
+  const std::uint64_t of_tp = universe.members / universe.axes[0].values.size();
+  const std::uint64_t first = 7 * of_tp;
+  const std::uint64_t last = first + of_tp / 4;
+  const Tally tally = swept(universe, MemberJudge::Way::fast, first, last);
+  std::uint64_t lost = 0;
+  std::uint64_t waste = 0;
+  std::uint64_t padded = 0;
+  for (std::uint64_t number = first; number < last; ++number) {
+    std::vector<std::int32_t> choices(universe.axes.size());
+    universe.unrank(number, choices);
+    const auto holds_for = [&](const Constraint& each) { return each.condition.holds(choices); };
+    if (!std::ranges::all_of(universe.constraints, holds_for)) continue;
+    for (const PathLoss& loss : check(request_of(universe, number)).losses) {
+      for (const LostSize& size : loss.lost) {
+        ++lost;
+        waste += size.usable ? 1 : 0;
+        padded += static_cast<std::uint64_t>(size.padded_tokens);
+      }
+    }
+  }
+  EXPECT_EQ(tally.sums.lost, lost);
+  EXPECT_EQ(tally.sums.waste, waste);
+  EXPECT_EQ(tally.sums.padded, padded);
+  EXPECT_GT(waste, 0U);
+  EXPECT_GT(padded, 0U);
+}
 
 // What the parser refuses, in the list words of a member, in its other words, or in both: the first
 // in the line is named, both ways. Numbers that capsize cannot hold are asked after conditions.

@@ -60,6 +60,7 @@ struct DefaultSizes {
   SizeList cuda_graph_bs;
   std::int64_t piecewise_max_tokens = 0;
   SizeList piecewise_tokens;
+  friend bool operator==(const DefaultSizes&, const DefaultSizes&) = default;
 };
 
 [[nodiscard]] DefaultSizes default_sizes(const DefaultSizesInput& in);

@@ -31,6 +31,7 @@ struct PaddingInput {
   bool mlp_sync = false;  // require_mlp_sync
   std::int64_t attn_tp = 1;
   std::int64_t attn_cp = 1;
+  friend bool operator==(const PaddingInput&, const PaddingInput&) = default;
 };
 
 // Rows are rounded up to attention TP and then to attention CP, one after the other (not to their

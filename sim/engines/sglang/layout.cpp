@@ -118,7 +118,7 @@ class LayoutBuilder {
     return in_.model.stand_in ? 0 : in_.model.shape->max_position_embeddings;
   }
 
-  [[nodiscard]] EagerPadding padding() const {
+  [[nodiscard]] PaddingInput padding() const {
     return {r().predicates.mlp_sync, sizes().attn_tp(), sizes().attn_cp};
   }
 

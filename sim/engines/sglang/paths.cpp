@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "sim/engines/sglang/dispatch.hpp"
 #include "sim/units.hpp"
 
 namespace capsize::sglang {
@@ -55,12 +54,11 @@ void apply_filter(CapturePath& path) {
   note_dropped(path, "no multiple of " + std::to_string(modulus) + std::string(unit));
 }
 
-EagerPath eager_path(std::string_view name, std::int64_t largest, const EagerPadding& padding,
+EagerPath eager_path(std::string_view name, std::int64_t largest, const PaddingInput& padding,
                      std::shared_ptr<const DerivedStep> step) {
-  const PaddingInput rows{padding.mlp_sync, padding.attn_tp, padding.attn_cp};
   return {.name = name,
           .largest_presented = largest,
-          .padded = [rows](std::int64_t n) { return padded_rows(rows, n); },
+          .padded = [padding](std::int64_t n) { return padded_rows(padding, n); },
           .padding_period = padding.mlp_sync ? padding.attn_tp * padding.attn_cp : 1,
           .rule = kPaddingRule,
           .undecided = {},

@@ -14,17 +14,10 @@
 
 #include "sim/capture.hpp"
 #include "sim/engines/sglang/capture.hpp"
+#include "sim/engines/sglang/dispatch.hpp"
 #include "sim/engines/sglang/history.hpp"
 
 namespace capsize::sglang {
-
-// How rows are padded before an eager forward.
-struct EagerPadding {
-  bool mlp_sync = false;
-  std::int64_t attn_tp = 1;
-  std::int64_t attn_cp = 1;
-  friend bool operator==(const EagerPadding&, const EagerPadding&) = default;
-};
 
 struct PrefillLists {
   std::optional<std::int64_t> max_tokens;  // --piecewise-cuda-graph-max-tokens
@@ -47,7 +40,7 @@ struct PrefillInputs {
   std::string off;              // the rule that switched the graphs off; empty: they are on
   std::string undecided;        // why captured counts cannot be judged
   std::string eager_undecided;  // why eager counts cannot
-  EagerPadding padding;
+  PaddingInput padding;         // of rows, before an eager forward
   std::shared_ptr<const DerivedStep> step;
   friend bool operator==(const PrefillInputs&, const PrefillInputs&) = default;
 };
@@ -85,7 +78,7 @@ struct DecodeInputs {
   std::optional<DispatchBound> dispatch;
   std::string off;
   std::string undecided;
-  EagerPadding padding;
+  PaddingInput padding;  // of rows, before an eager forward
   std::shared_ptr<const DerivedStep> step;
   friend bool operator==(const DecodeInputs&, const DecodeInputs&) = default;
 };

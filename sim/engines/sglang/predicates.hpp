@@ -24,6 +24,7 @@ struct Predicates {
   bool attn_tp_gather = false;   // require_attn_tp_gather
   bool gathered_buffer = false;  // require_gathered_buffer: the only gate of the prefill filter
   bool mlp_sync = false;         // require_mlp_sync
+  friend bool operator==(const Predicates&, const Predicates&) = default;
 };
 
 [[nodiscard]] Predicates predicates_of(const PredicateInput& in);
