@@ -10,24 +10,13 @@
 #include <vector>
 
 #include "sim/capture.hpp"
+#include "sim/symptom.hpp"
 #include "sim/timeline.hpp"
 
 namespace capsize {
 
 enum class LawVerdict : std::uint8_t { pass, violation, not_applicable, undecided };
 [[nodiscard]] std::string_view name_of(LawVerdict verdict);
-
-// How a broken law shows; the same words for predicted and for observed outcomes.
-enum class Symptom : std::uint8_t {
-  none,
-  clean_error,
-  hang,
-  silent_corruption,
-  refused,
-  silent_eager,
-};
-[[nodiscard]] std::string_view name_of(Symptom symptom);
-[[nodiscard]] Symptom symptom_of(std::string_view name);
 
 // The smallest count that breaks a law, and what breaks there. Fields that a law does not know are
 // left out: step laws name rank, layer, operation and group, capture-plan laws the path, lifecycle

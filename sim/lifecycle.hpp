@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/models/layers.hpp"
 #include "sim/rank_set.hpp"
 #include "sim/step.hpp"
 #include "sim/topology.hpp"
@@ -119,6 +120,10 @@ struct PlanOp {
   std::optional<bool> registered;      // peer memory: the registered path or the plain one
   std::int32_t buffer = -1;            // allocate, free
   std::string rule;                    // the engine's function that issues it
+  // In a plan with mathematics (Lifecycle::layers): what it computes, and which of the two
+  // tensors that travel through the layers it works on.
+  Role role = Role::move;
+  Slot tensor = Slot::hidden;
 
   friend bool operator==(const PlanOp&, const PlanOp&) = default;
 };
@@ -252,6 +257,8 @@ struct PlanMemory {
 struct Lifecycle {
   std::string engine;
   std::int64_t world = 1;
+  // The model's layers, first to last. Empty: the plan says nothing of what its operations compute.
+  std::vector<ModelLayers> layers;
   std::vector<PlanGroups> families;
   std::vector<PlanCapture> captures;
   std::vector<PlanBuffer> buffers;

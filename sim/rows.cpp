@@ -366,6 +366,22 @@ std::string_view name_of(OpKind kind) {
   return "local";
 }
 
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::move: return "move";
+    case Role::attention: return "attention";
+    case Role::mlp: return "mlp";
+    case Role::experts: return "experts";
+    case Role::add_norm: return "add_norm";
+    case Role::add: return "add";
+    case Role::add_first: return "add_first";
+    case Role::norm: return "norm";
+    case Role::restart: return "restart";
+    case Role::keep: return "keep";
+  }
+  return "move";
+}
+
 WalkedStep walk(SymbolicStep& step, std::vector<OpTrace>* trace) {
   return Walker(step, trace).run();
 }

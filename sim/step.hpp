@@ -96,6 +96,22 @@ enum class OpKind : std::uint8_t {
 
 [[nodiscard]] std::string_view name_of(OpKind kind);
 
+// What an operation computes on the rows at hand, beside where they go. The mathematics of each
+// stands in sim/models/exact_model.hpp; most operations only move, sum or copy rows.
+enum class Role : std::uint8_t {
+  move,
+  attention,  // hidden' = attention(hidden), with the part of the weights that the rank holds
+  mlp,        // hidden' = mlp(hidden), likewise
+  experts,    // hidden' = the chosen experts' sum, of those that the rank holds
+  add_norm,   // residual' = hidden + residual, hidden' = norm(residual')
+  add,        // hidden' = hidden + residual
+  add_first,  // the same on the first rank of the group that hidden is an unreduced sum of
+  norm,       // hidden' = norm(hidden)
+  restart,    // residual' = nothing to add, as many rows as hidden has
+  keep,       // residual' = rows of hidden (a slice that reads one tensor and writes the other)
+};
+[[nodiscard]] std::string_view name_of(Role role);
+
 struct Op {
   OpKind kind = OpKind::local;
   Slot slot = Slot::hidden;

@@ -1,0 +1,92 @@
+// The small interface behind which ranks meet and compute. The executor is the same for all
+// backends: it walks the operations of its ranks and hands each over with its addresses.
+//
+//   reference  all ranks in this process; the meaning of every operation
+//   mpi        this process is one rank; OpenMPI moves the rows
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/element.hpp"
+#include "runtime/local_work.hpp"
+#include "runtime/observation.hpp"
+#include "sim/error.hpp"
+#include "sim/lifecycle.hpp"
+
+namespace capsize {
+
+// One operation of one rank that stays on the rank.
+struct LocalCall {
+  PlanOpKind kind = PlanOpKind::kernel;
+  Role role = Role::move;
+  std::int64_t layer = 0;
+  WeightShare share;
+  bool adds = true;                 // add_first: whether this rank is the one that adds
+  std::int64_t from_row = 0;        // slice: the first row that is taken
+  std::int64_t to_row = 0;          // copy: where the rows are put; the rest becomes zero
+  std::uint64_t salt = 0;           // a plan without mathematics: what tells operations apart
+  std::span<const ConstMatrix> in;  // hidden, residual; or the data operands
+  std::span<const Matrix> out;      // hidden, residual; or the output
+};
+
+// A communicator: one group of a family.
+struct Communicator {
+  GroupId family;
+  std::int32_t group = 0;                 // its place in PlanGroups::groups
+  std::span<const std::int32_t> members;  // ranks, in the order of their positions
+  friend bool operator==(const Communicator& a, const Communicator& b) {
+    return a.family == b.family && a.group == b.group;
+  }
+};
+
+// One rank arrives at a collective, a send, a receive or a barrier.
+struct Arrival {
+  std::int64_t rank = 0;
+  std::int64_t position = 0;  // in the communicator
+  Communicator communicator;
+  PlanOpKind kind = PlanOpKind::barrier;
+  bool checked = true;                  // counts are checked before anything moves
+  std::int64_t peer = -1;               // send, recv: a rank
+  std::span<const std::int64_t> sizes;  // rows of each member, where they differ
+  std::int64_t sequence = 0;            // earlier arrivals of this rank at this communicator
+  ConstMatrix in;
+  Matrix out;
+};
+
+// What came of an arrival.
+struct Arrived {
+  enum class State : std::uint8_t { done, waiting, failed } state = State::done;
+  std::string text;            // why it failed
+  std::int64_t sent_rows = 0;  // that the library was asked to move
+  std::int64_t received_rows = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  // Which outcomes an execution here can end in.
+  [[nodiscard]] virtual bool can_show(Symptom symptom) const = 0;
+  // The ranks of a world of `world` that this process runs.
+  [[nodiscard]] virtual std::vector<std::int64_t> ranks(std::int64_t world) const = 0;
+
+  // A plan begins: its groups are made. Nothing of an earlier plan is left behind.
+  [[nodiscard]] virtual Result<void> begin(const Lifecycle& lifecycle) = 0;
+
+  virtual void compute(const Weights* weights, const LocalCall& call) = 0;
+  // Blocks, or answers `waiting`; then `done` is asked for again and again while other ranks run.
+  [[nodiscard]] virtual Arrived meet(const Arrival& arrival) = 0;
+  [[nodiscard]] virtual Arrived done(std::int64_t rank) = 0;
+  // Padding rows and outputs are poisoned through here.
+  virtual void poison(Matrix rows, Poison poison, std::uint64_t salt) = 0;
+
+  // An event is over, or given up: nobody waits any longer. All ranks of the plan come here; what
+  // one of them saw (a failure) is told to all: the answer is whether any did.
+  [[nodiscard]] virtual Result<bool> end_event(bool failed) = 0;
+};
+
+}  // namespace capsize

@@ -1,0 +1,32 @@
+// What a run is told beside its plan.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "runtime/element.hpp"
+
+namespace capsize {
+
+// Faults that --unguarded plants, as an implementation without checks would have them.
+enum class PlantedFault : std::uint8_t {
+  none,
+  floor_counts,  // counts that do not divide are rounded down, and the rest is lost
+  wrong_bucket,  // one rank chooses the next captured size
+  idle_rank,     // one rank does not enter the step
+  short_count,   // one rank brings one row less to a collective
+};
+
+struct RunOptions {
+  ElementType type = ElementType::bf16;
+  std::int64_t hidden = 16;
+  std::uint64_t seed = 1;
+  bool unguarded = false;  // counts are not checked, whatever the transport
+  PlantedFault fault = PlantedFault::none;
+  std::int64_t fault_rank = -1;          // -1: the last rank
+  std::optional<std::int64_t> rows_max;  // larger sizes are left out
+  bool every_count = false;              // replays at every n, not at the edges of intervals only
+  bool shadow_eager = true;              // every replay is compared with an eager run as well
+};
+
+}  // namespace capsize

@@ -1,0 +1,66 @@
+// A model that is small enough for one core and real enough to be wrong: residual stream, norm,
+// attention and MLP stand-ins with weights that can be cut, a router with experts. All of it is
+// integer arithmetic whose sums are exact in every element type, so that any number of ranks, any
+// order of addition and any launch mode must give the same bits.
+//
+// One layer, of one token (x is the row that the norm leaves, `wrap` folds into [-128, 127]):
+//
+//   residual = wrap(hidden + residual);  x = norm(residual);  hidden = attention(x)
+//   residual = wrap(hidden + residual);  x = norm(residual);  hidden = mlp(x), or experts(x)
+//
+// and behind the last layer: output = wrap(hidden + residual). At the first layer hidden is the
+// token's entry row and residual is zero.
+//
+//   norm(r)[j]      = sign(r[j]) * ((4|r[j]| >= q) + (4|r[j]| >= 3q) + (4|r[j]| >= 5q))
+//                     with q = max(1, isqrt(floor(sum r^2 / hidden))): round(2 r / rms), cut at 3
+//   attention, mlp  : unit k: a[k] = ((sum over j of up[k][j] x[j]) & 3) - 1, in {-1, 0, 1, 2};
+//                     out[j] = sum over k of a[k] down[k][j]; the units are what ranks share
+//   experts(x)      : logit[e] = sum over j of router[e][j] x[j]; the experts_per_token largest
+//                     (the smaller index where they tie) each add their own MLP of expert_units
+//
+// Weights are -1 or 1 (down, router) and -1, 0 or 1 (up). With the sizes below sums stay within
+// 2^8, which bf16 holds exactly: 64 units, or two experts of 32, of at most 2 give 128, and a
+// residual on top of an unreduced sum another 128 (laws: exact data have a condition).
+//
+// `forward` is the oracle: it knows no plan, no rank and no collective.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/models/layers.hpp"
+
+namespace capsize {
+
+struct ExactModel {
+  std::vector<ModelLayers> layers;  // first to last
+  std::int64_t hidden = 16;         // elements of a row
+  std::int64_t units = 64;          // inner units of attention and of an MLP
+  std::int64_t experts = 8;
+  std::int64_t experts_per_token = 2;
+  std::int64_t expert_units = 32;
+  std::uint64_t seed = 1;
+
+  [[nodiscard]] std::int64_t layer_count() const;
+  [[nodiscard]] LayerMathematics kind_of(std::int64_t layer) const;
+};
+
+// The row that a token enters the layers with: `model.hidden` integers in [-127, 127], a pure
+// function of (seed, token, step). Another `step` is another batch.
+void entry_row(const ExactModel& model, std::uint64_t token, std::uint64_t step,
+               std::span<std::int32_t> row);
+
+// The weights as pure functions of the seed and their place; what a rank holds is a part of them.
+enum class WeightKind : std::uint8_t { up, down, router };
+enum class LayerPart : std::uint8_t { attention, feed_forward };
+// `expert` is 0 but in experts; in the router `unit` is the expert.
+[[nodiscard]] std::int8_t weight_at(const ExactModel& model, std::int64_t layer, LayerPart part,
+                                    WeightKind kind, std::int64_t expert, std::int64_t unit,
+                                    std::int64_t column);
+
+// The output row of one token, in plain loops.
+void forward(const ExactModel& model, std::span<const std::int32_t> entry,
+             std::span<std::int32_t> output);
+
+}  // namespace capsize
