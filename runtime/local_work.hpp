@@ -51,7 +51,8 @@ class Weights {
   std::unique_ptr<Tables> tables_;
 };
 
-// hidden' = norm(hidden), and residual' = wrap(hidden + residual) with hidden' = norm(residual').
+// hidden' = norm(wrap(hidden)), and residual' = wrap(hidden + residual) with hidden' =
+// norm(residual').
 void norm(ConstMatrix in, Matrix out);
 void add_norm(ConstMatrix hidden, ConstMatrix residual, Matrix hidden_out, Matrix residual_out);
 // out = wrap(hidden + residual); without `wrap`, the plain sum.

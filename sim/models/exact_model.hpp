@@ -42,6 +42,8 @@ struct ExactModel {
   std::int64_t expert_units = 32;
   std::uint64_t seed = 1;
 
+  friend bool operator==(const ExactModel&, const ExactModel&) = default;
+
   [[nodiscard]] std::int64_t layer_count() const;
   [[nodiscard]] LayerMathematics kind_of(std::int64_t layer) const;
 };

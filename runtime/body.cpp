@@ -1,0 +1,284 @@
+#include "runtime/body.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace capsize {
+namespace {
+
+// Places in a pool, in rows: the lowest that is free. A tensor lies between two guards of its own.
+class Pool {
+ public:
+  [[nodiscard]] std::int64_t take(std::int64_t rows) {
+    const std::int64_t wanted = rows + 2 * kGuardRows;
+    std::int64_t at = 0;
+    auto behind = taken_.begin();
+    for (; behind != taken_.end() && behind->first - at < wanted; ++behind) at = behind->second;
+    taken_.insert(behind, {at, at + wanted});
+    rows_ = std::max(rows_, at + wanted);
+    return at + kGuardRows;
+  }
+  void give_back(std::int64_t at) {
+    std::erase_if(taken_, [at](const auto& each) { return each.first == at - kGuardRows; });
+  }
+  [[nodiscard]] std::int64_t rows() const { return rows_; }
+
+ private:
+  std::vector<std::pair<std::int64_t, std::int64_t>> taken_;  // rising
+  std::int64_t rows_ = 0;
+};
+
+class BodyMaker {
+ public:
+  BodyMaker(const Running& running, bool mathematics)
+      : running_(running), mathematics_(mathematics) {}
+
+  Result<Body> make() {
+    if (auto fits = unroll(); !fits) return tl::unexpected(std::move(fits.error()));
+    mathematics_ ? add_last_sum() : add_last_copy();
+    body_.arena_rows = pool_.rows();
+    return std::move(body_);
+  }
+
+ private:
+  // A tensor with how many later operations still read it.
+  struct Tensor {
+    Operand operand;
+    std::int64_t readers = 0;
+  };
+
+  Result<void> unroll() {
+    for (const RunPart& part : running_.parts) {
+      for (std::int64_t again = 0; again < part.repeat; ++again) {
+        for (std::int32_t block = 0; block < part.blocks; ++block) {
+          const auto at = static_cast<std::size_t>(part.first_block + block);
+          if (auto added = add_block(running_.blocks[at]); !added) return added;
+        }
+      }
+    }
+    return {};
+  }
+
+  Result<void> add_block(const RunBlock& block) {
+    for (std::int64_t turn = 0; turn < block.repeat; ++turn) {
+      for (std::int32_t i = 0; i < block.count; ++i) {
+        const RunOp& op = running_.ops[static_cast<std::size_t>(block.first + i)];
+        if (auto added = add(op, turn); !added) return added;
+      }
+    }
+    return {};
+  }
+
+  Result<void> add(const RunOp& run, std::int64_t turn) {
+    if (body_.instructions.size() >= kInstructionsMax) {
+      return tl::unexpected(Error{"plan",
+                                  "a rank runs more than " + std::to_string(kInstructionsMax) +
+                                      " operations in one event, more than a run executes",
+                                  "state fewer repetitions of a layer"});
+    }
+    Instruction& out = body_.instructions.emplace_back();
+    out.op = run.op;
+    out.index = run.index;
+    out.layer = run.layer < 0 ? -1 : run.layer + turn;
+    out.captured = run.captured;
+    written_.emplace_back();
+    if (!computes(*run.op)) return {};
+    return mathematics_ ? link_by_tensor(out) : link_by_producer(out);
+  }
+
+  // Whether an operation has operands at all.
+  static bool computes(const PlanOp& op) {
+    return !is_host_call(op.kind) && op.kind != PlanOpKind::wait &&
+           op.kind != PlanOpKind::barrier && op.kind != PlanOpKind::allocate &&
+           op.kind != PlanOpKind::free;
+  }
+
+  // ---- with mathematics: two tensors ----------------------------------------------------------
+
+  Result<void> link_by_tensor(Instruction& out) {
+    const PlanOp& op = *out.op;
+    enter(op);
+    const bool both =
+        op.role == Role::add_norm || op.role == Role::add || op.role == Role::add_first;
+    const bool reads_hidden =
+        both || op.tensor == Slot::hidden || op.role == Role::keep || op.role == Role::restart;
+    read(out, reads_hidden ? hidden_->operand : residual_->operand, 0);
+    if (both) read(out, residual_->operand, 1);
+    const std::int64_t rows = op.rows_out.value_or(out.in[0].rows);
+    if (op.role == Role::restart || op.role == Role::keep || op.tensor == Slot::residual) {
+      set(residual_, write(out, rows));
+      return {};
+    }
+    const Operand hidden = write(out, rows);
+    if (op.role == Role::add_norm) set(residual_, write(out, rows));
+    set(hidden_, hidden);
+    return {};
+  }
+
+  // The first operation tells how many rows the rank enters with.
+  void enter(const PlanOp& op) {
+    if (hidden_) return;
+    const std::int64_t rows = op.rows_in.empty() ? 0 : op.rows_in.front();
+    hidden_ = Tensor{{Operand::Where::input, 0, rows}, 0};
+    residual_ = Tensor{{Operand::Where::zeros, 0, rows}, 0};
+    body_.input_rows = {rows};
+    body_.zero_rows = rows;
+  }
+
+  void set(std::optional<Tensor>& tensor, Operand operand) {
+    if (tensor->operand.where == Operand::Where::arena) pool_.give_back(tensor->operand.at);
+    tensor = Tensor{operand, 0};
+  }
+
+  // What the model leaves behind: hidden + residual.
+  void add_last_sum() {
+    if (!hidden_) return;
+    Instruction& out = body_.instructions.emplace_back();
+    out.captured = true;
+    read_any(out, hidden_->operand);
+    read_any(out, residual_->operand);
+    if (hidden_->operand.rows != residual_->operand.rows) {
+      fault(out, "hidden ends with " + rows_text(hidden_->operand.rows) + ", residual with " +
+                     rows_text(residual_->operand.rows));
+    }
+    body_.output_rows = hidden_->operand.rows;
+    out.out[out.outputs++] = {Operand::Where::output, 0, body_.output_rows};
+  }
+
+  // In a plan without mathematics: what was written last.
+  void add_last_copy() {
+    if (!last_) return;
+    Instruction& out = body_.instructions.emplace_back();
+    out.captured = true;
+    read_any(out, *last_);
+    body_.output_rows = last_->rows;
+    out.out[out.outputs++] = {Operand::Where::output, 0, body_.output_rows};
+  }
+
+  // ---- without: what other operations wrote ---------------------------------------------------
+
+  Result<void> link_by_producer(Instruction& out) {
+    const PlanOp& op = *out.op;
+    const bool reads = !(op.kind == PlanOpKind::recv || starts_chain(op));
+    if (reads) {
+      if (auto read = read_producers(out); !read) return read;
+    }
+    const std::int64_t brought = out.inputs > 0 ? out.in[0].rows : 0;
+    const std::int64_t rows =
+        op.rows_out.value_or(op.rows_in.empty() ? brought : op.rows_in.front());
+    if (op.kind != PlanOpKind::send) written_.back() = write(out, rows);
+    keep_last(written_.back());
+    return {};
+  }
+
+  // A copy that names no operand brings new rows; so does the first operation of a program.
+  [[nodiscard]] bool starts_chain(const PlanOp& op) const {
+    return op.kind == PlanOpKind::copy && op.in.empty() && !op.from && op.rows_in.empty();
+  }
+
+  Result<void> read_producers(Instruction& out) {
+    const PlanOp& op = *out.op;
+    std::vector<std::optional<Operand>> producers;
+    if (op.from) {
+      for (const std::int32_t place : *op.from) producers.push_back(written_by(place));
+    } else if (body_.instructions.size() > 1) {
+      producers.push_back(last_);
+    }
+    if (producers.size() > kOperandsMax) {
+      return tl::unexpected(Error{"plan",
+                                  "an operation reads " + std::to_string(producers.size()) +
+                                      " operands, a run takes " + std::to_string(kOperandsMax),
+                                  "split it in two"});
+    }
+    if (producers.empty()) producers.emplace_back();
+    for (std::size_t i = 0; i < producers.size(); ++i) {
+      read(out, producers[i] ? *producers[i] : new_input(rows_wanted(op, i)), i);
+    }
+    return {};
+  }
+
+  static std::int64_t rows_wanted(const PlanOp& op, std::size_t operand) {
+    if (operand < op.rows_in.size()) return op.rows_in[operand];
+    return op.rows_out.value_or(1);
+  }
+
+  // `place` counts operations of the program; blocks are unrolled, so the latest turn is meant.
+  [[nodiscard]] std::optional<Operand> written_by(std::int32_t place) const {
+    for (std::size_t i = body_.instructions.size() - 1; i-- > 0;) {
+      if (body_.instructions[i].index == place && written_[i]) return written_[i];
+    }
+    return std::nullopt;
+  }
+
+  Operand new_input(std::int64_t rows) {
+    body_.input_rows.push_back(rows);
+    return {Operand::Where::input, static_cast<std::int64_t>(body_.input_rows.size()) - 1, rows};
+  }
+
+  // Tensors of a chain live until the body ends where operations are named by others; else until
+  // the next one is written.
+  void keep_last(const std::optional<Operand>& written) {
+    if (!written) return;
+    if (previous_ && !named(previous_index_)) pool_.give_back(previous_->at);
+    previous_ = last_;
+    previous_index_ = last_index_;
+    last_ = written;
+    last_index_ = body_.instructions.back().index;
+  }
+
+  [[nodiscard]] bool named(std::int32_t index) const {
+    return std::ranges::any_of(running_.ops, [index](const RunOp& each) {
+      return each.op->from && std::ranges::find(*each.op->from, index) != each.op->from->end();
+    });
+  }
+
+  // ---- both -----------------------------------------------------------------------------------
+
+  static std::string rows_text(std::int64_t rows) {
+    return std::to_string(rows) + (rows == 1 ? " row" : " rows");
+  }
+
+  void fault(Instruction& out, std::string text) {
+    out.fault = static_cast<std::int32_t>(body_.faults.size());
+    body_.faults.push_back(std::move(text));
+  }
+
+  static void read_any(Instruction& out, const Operand& operand) {
+    out.in.at(out.inputs++) = operand;
+  }
+
+  void read(Instruction& out, const Operand& operand, std::size_t place) {
+    read_any(out, operand);
+    const PlanOp& op = *out.op;
+    if (place < op.rows_in.size() && op.rows_in[place] != operand.rows && out.fault < 0) {
+      fault(out, "it reads " + rows_text(op.rows_in[place]) + ", its operand holds " +
+                     rows_text(operand.rows));
+    }
+  }
+
+  Operand write(Instruction& out, std::int64_t rows) {
+    const Operand operand{Operand::Where::arena, pool_.take(rows), rows};
+    out.out.at(out.outputs++) = operand;
+    return operand;
+  }
+
+  const Running& running_;
+  bool mathematics_;
+  Body body_;
+  Pool pool_;
+  std::optional<Tensor> hidden_;
+  std::optional<Tensor> residual_;
+  std::vector<std::optional<Operand>> written_;  // by instruction
+  std::optional<Operand> last_;
+  std::optional<Operand> previous_;
+  std::int32_t last_index_ = -1;
+  std::int32_t previous_index_ = -1;
+};
+
+}  // namespace
+
+Result<Body> body_of(const Running& running, bool mathematics) {
+  return BodyMaker(running, mathematics).make();
+}
+
+}  // namespace capsize

@@ -1,0 +1,61 @@
+// The body of an event: what one class of ranks runs, unrolled over its layers, with a place in
+// memory for every operand. It is made once and serves three launch modes: eager binds it to
+// addresses and runs it, a capture keeps what it bound, a replay runs what was kept.
+//
+// In a plan with mathematics operations work on two tensors that travel through the layers, hidden
+// and residual. In one without, an operation reads what the operations that it names wrote.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/error.hpp"
+#include "sim/timeline.hpp"
+
+namespace capsize {
+
+inline constexpr std::size_t kOperandsMax = 4;
+inline constexpr std::size_t kInstructionsMax = std::size_t{1} << 20;
+
+// Where an operand lies.
+struct Operand {
+  enum class Where : std::uint8_t {
+    arena,   // the pool of the launch mode; `at` counts rows, guard bands left out of account
+    input,   // the rank's own tokens; `at` tells several inputs of a body apart
+    zeros,   // rows that hold nothing to add
+    output,  // what the event leaves behind
+  } where = Where::arena;
+  std::int64_t at = 0;
+  std::int64_t rows = 0;
+};
+
+struct Instruction {
+  const PlanOp* op = nullptr;  // none: the last addition, hidden + residual, which no plan states
+  std::int32_t index = -1;     // its place in the program
+  std::int64_t layer = -1;
+  bool captured = false;
+  std::uint8_t inputs = 0;
+  std::uint8_t outputs = 0;
+  std::array<Operand, kOperandsMax> in{};
+  std::array<Operand, 2> out{};
+  std::int32_t fault = -1;  // an operand that does not fit: place in Body::faults
+};
+
+struct Body {
+  std::vector<Instruction> instructions;
+  std::vector<std::string> faults;
+  std::int64_t arena_rows = 0;           // the pool's size
+  std::vector<std::int64_t> input_rows;  // of each input
+  std::int64_t zero_rows = 0;
+  std::int64_t output_rows = 0;
+};
+
+// Rows that lie between two tensors of an arena, as a guard.
+inline constexpr std::int64_t kGuardRows = 1;
+
+// The body of `running`. `mathematics`: the plan has some. Fails where it cannot be executed.
+[[nodiscard]] Result<Body> body_of(const Running& running, bool mathematics);
+
+}  // namespace capsize

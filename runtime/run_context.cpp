@@ -1,0 +1,73 @@
+#include "runtime/run_context.hpp"
+
+#include <algorithm>
+
+namespace capsize {
+namespace {
+
+constexpr std::size_t kLine = 64;
+
+// Tokens of different coordinates never share a number.
+std::uint64_t token_of(std::int64_t coordinate, std::int64_t index) {
+  return (static_cast<std::uint64_t>(coordinate) << 32U) | static_cast<std::uint64_t>(index);
+}
+
+}  // namespace
+
+ModelData::ModelData(const ExactModel& model, ElementType type) : weights_(model), type_(type) {}
+
+ModelData::Rows ModelData::rows(std::int64_t coordinate, std::uint64_t batch, std::int64_t count) {
+  Batch& known = batch_of(coordinate, batch);
+  if (known.count < count) grow(known, count);
+  const std::int64_t columns = weights_.model().hidden;
+  return {{known.entry.data(), count, columns, type_},
+          {known.expected.data(), count, columns, type_},
+          count > 0 ? known.nonzero[static_cast<std::size_t>(count - 1)] : 0};
+}
+
+ModelData::Batch& ModelData::batch_of(std::int64_t coordinate, std::uint64_t batch) {
+  const auto known = std::ranges::find_if(batches_, [&](const Batch& each) {
+    return each.coordinate == coordinate && each.batch == batch;
+  });
+  if (known != batches_.end()) return *known;
+  return batches_.emplace_back(Batch{.coordinate = coordinate, .batch = batch});
+}
+
+void ModelData::grow(Batch& batch, std::int64_t count) {
+  const ExactModel& model = weights_.model();
+  const auto columns = static_cast<std::size_t>(model.hidden);
+  const std::size_t element = bytes_of(type_);
+  batch.entry.resize(static_cast<std::size_t>(count) * columns * element);
+  batch.expected.resize(batch.entry.size());
+  std::vector<std::int32_t> entry(columns);
+  std::vector<std::int32_t> output(columns);
+  for (std::int64_t row = batch.count; row < count; ++row) {
+    entry_row(model, token_of(batch.coordinate, row), batch.batch, entry);
+    forward(model, entry, output);
+    const std::size_t at = static_cast<std::size_t>(row) * columns * element;
+    for (std::size_t j = 0; j < columns; ++j) {
+      store(type_, batch.entry.data() + at + j * element, entry[j]);
+      store(type_, batch.expected.data() + at + j * element, output[j]);
+    }
+    const auto zeros = std::ranges::count(output, 0);
+    const std::int64_t before = row > 0 ? batch.nonzero.back() : 0;
+    batch.nonzero.push_back(before + static_cast<std::int64_t>(columns) - zeros);
+  }
+  batch.count = count;
+}
+
+ModelData& RunContext::model(const ExactModel& model, ElementType type) {
+  for (const auto& each : models_) {
+    if (each->type() == type && each->weights().model() == model) return *each;
+  }
+  return *models_.emplace_back(std::make_unique<ModelData>(model, type));
+}
+
+std::span<std::byte> RunContext::memory(std::size_t bytes) {
+  if (memory_.size() < bytes + kLine) memory_.resize(bytes + kLine);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
+  const std::size_t skip = (kLine - address % kLine) % kLine;
+  return std::span(memory_).subspan(skip, bytes);
+}
+
+}  // namespace capsize
