@@ -1,8 +1,10 @@
 // What a run is told beside its plan.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "runtime/element.hpp"
 
@@ -17,6 +19,20 @@ enum class PlantedFault : std::uint8_t {
   short_count,   // one rank brings one row less to a collective
 };
 
+inline constexpr std::array kPlantedFaults = {PlantedFault::none, PlantedFault::floor_counts,
+                                              PlantedFault::wrong_bucket, PlantedFault::idle_rank,
+                                              PlantedFault::short_count};
+[[nodiscard]] constexpr std::string_view name_of(PlantedFault fault) {
+  switch (fault) {
+    case PlantedFault::none: return "none";
+    case PlantedFault::floor_counts: return "floor_counts";
+    case PlantedFault::wrong_bucket: return "wrong_bucket";
+    case PlantedFault::idle_rank: return "idle_rank";
+    case PlantedFault::short_count: return "short_count";
+  }
+  return "none";
+}
+
 struct RunOptions {
   ElementType type = ElementType::bf16;
   std::int64_t hidden = 16;
@@ -27,6 +43,7 @@ struct RunOptions {
   std::optional<std::int64_t> rows_max;  // larger sizes are left out
   bool every_count = false;              // replays at every n, not at the edges of intervals only
   bool shadow_eager = true;              // every replay is compared with an eager run as well
+  friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
 
 }  // namespace capsize

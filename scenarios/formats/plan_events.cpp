@@ -3,15 +3,13 @@
 
 #include "scenarios/formats/plan_like.hpp"
 #include "scenarios/formats/plan_reading.hpp"
+#include "scenarios/formats/words.hpp"
 
 namespace capsize::plan_reading {
 namespace {
 
 using Kind = PlanEventKind;
 
-constexpr std::array kEventKinds = {
-    Kind::create_group, Kind::register_groups, Kind::allocate, Kind::free,
-    Kind::warm_up,      Kind::capture,         Kind::replay,   Kind::eager};
 constexpr std::array kCaptureModes = {CaptureMode::global, CaptureMode::thread_local_mode,
                                       CaptureMode::relaxed};
 
@@ -218,7 +216,7 @@ Result<void> read_event(Reading& reading, const JsonField& field) {
   std::optional<std::int64_t> like;
   ObjectReader reader(field, kEventFields);
   reader.required("event", [&](const JsonField& f) {
-    return word(kEventKinds, event.kind)(f).and_then(
+    return word(kPlanEventKinds, event.kind)(f).and_then(
         [&] { return check_fields(field, event.kind); });
   });
   const auto groups = [&](const JsonField& f) { return read_event_groups(reading, f, event); };

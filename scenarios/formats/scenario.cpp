@@ -13,6 +13,7 @@
 #include "scenarios/formats/model_config.hpp"
 #include "scenarios/formats/object_reader.hpp"
 #include "scenarios/formats/plan.hpp"
+#include "scenarios/formats/words.hpp"
 
 namespace capsize {
 namespace {
@@ -37,10 +38,6 @@ constexpr std::array kVerdicts = {Verdict::pass, Verdict::violation, Verdict::ba
 constexpr std::array kLawVerdicts = {LawVerdict::pass, LawVerdict::violation,
                                      LawVerdict::not_applicable, LawVerdict::undecided};
 constexpr std::array kKnown = {Known::proved, Known::exhausted, Known::sampled, Known::observed};
-constexpr std::array kSymptoms = {
-    Symptom::none,    Symptom::clean_error,  Symptom::hang, Symptom::silent_corruption,
-    Symptom::refused, Symptom::silent_eager,
-};
 constexpr std::array kSides = {PlanSide::before, PlanSide::after};
 constexpr std::array kStages = {RefusalStage::arguments, RefusalStage::resolution,
                                 RefusalStage::model, RefusalStage::capture};
