@@ -81,6 +81,7 @@ class BodyMaker {
     out.index = run.index;
     out.layer = run.layer < 0 ? -1 : run.layer + turn;
     out.captured = run.captured;
+    out.from_graph = run.from_graph;
     written_.emplace_back();
     if (!computes(*run.op)) return {};
     return mathematics_ ? link_by_tensor(out) : link_by_producer(out);
@@ -135,6 +136,7 @@ class BodyMaker {
     if (!hidden_) return;
     Instruction& out = body_.instructions.emplace_back();
     out.captured = true;
+    out.from_graph = running_.replays();
     read_any(out, hidden_->operand);
     read_any(out, residual_->operand);
     if (hidden_->operand.rows != residual_->operand.rows) {
@@ -150,6 +152,7 @@ class BodyMaker {
     if (!last_) return;
     Instruction& out = body_.instructions.emplace_back();
     out.captured = true;
+    out.from_graph = running_.replays();
     read_any(out, *last_);
     body_.output_rows = last_->rows;
     out.out[out.outputs++] = {Operand::Where::output, 0, body_.output_rows};

@@ -22,8 +22,8 @@ inline constexpr std::size_t kInstructionsMax = std::size_t{1} << 20;
 // Where an operand lies.
 struct Operand {
   enum class Where : std::uint8_t {
-    arena,   // the pool of the launch mode; `at` counts rows, guard bands left out of account
-    input,   // the rank's own tokens; `at` tells several inputs of a body apart
+    arena,   // the pool of the launch mode, from row `at` on
+    input,   // the rank's own rows; `at` tells several inputs of a body apart
     zeros,   // rows that hold nothing to add
     output,  // what the event leaves behind
   } where = Where::arena;
@@ -35,7 +35,8 @@ struct Instruction {
   const PlanOp* op = nullptr;  // none: the last addition, hidden + residual, which no plan states
   std::int32_t index = -1;     // its place in the program
   std::int64_t layer = -1;
-  bool captured = false;
+  bool captured = false;    // part of a captured region
+  bool from_graph = false;  // in a replay: comes from the capture
   std::uint8_t inputs = 0;
   std::uint8_t outputs = 0;
   std::array<Operand, kOperandsMax> in{};
@@ -52,7 +53,7 @@ struct Body {
   std::int64_t output_rows = 0;
 };
 
-// Rows that lie between two tensors of an arena, as a guard.
+// Rows before and behind every tensor that only a fault writes to.
 inline constexpr std::int64_t kGuardRows = 1;
 
 // The body of `running`. `mathematics`: the plan has some. Fails where it cannot be executed.

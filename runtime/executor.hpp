@@ -14,6 +14,7 @@
 
 #include "runtime/backend.hpp"
 #include "runtime/observation.hpp"
+#include "runtime/run_context.hpp"
 #include "runtime/run_options.hpp"
 #include "sim/error.hpp"
 #include "sim/lifecycle.hpp"
@@ -45,8 +46,10 @@ class Watcher {
 };
 
 // Fails only where the plan cannot be executed at all (an operation that has no meaning here, or
-// more memory than a run may take); whatever happens while it runs is observed.
+// more memory than a run may take); whatever happens while it runs is observed. `context` keeps
+// what several runs share.
 [[nodiscard]] Result<Observation> execute(const Lifecycle& lifecycle, const RunOptions& options,
-                                          Backend& backend, Watcher* watcher = nullptr);
+                                          Backend& backend, Watcher* watcher = nullptr,
+                                          RunContext* context = nullptr);
 
 }  // namespace capsize

@@ -1,0 +1,426 @@
+#include "runtime/executor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "runtime/binding.hpp"
+#include "runtime/lanes.hpp"
+#include "runtime/placement.hpp"
+#include "runtime/run_context.hpp"
+#include "sim/timeline.hpp"
+
+namespace capsize {
+namespace {
+
+// Columns of a plan without mathematics; its rows only have to differ.
+constexpr std::int64_t kPlainColumns = 4;
+constexpr std::int64_t kMemoryMax = std::int64_t{8} << 30;
+
+// The first event's batch, and two more that replays take in turn.
+constexpr std::uint64_t kReplayBatches = 2;
+
+using BodyKey = std::pair<std::int32_t, std::size_t>;  // event, place in its runnings
+
+class Executor {
+ public:
+  Executor(const Lifecycle& lifecycle, const RunOptions& options, Backend& backend,
+           Watcher* watcher, RunContext& context)
+      : lifecycle_(lifecycle),
+        options_(options),
+        backend_(backend),
+        watcher_(watcher),
+        context_(context),
+        timeline_(lifecycle),
+        ranks_(backend.ranks(lifecycle.world)) {}
+
+  Result<Observation> run() {
+    if (auto ready = prepare(); !ready) return tl::unexpected(std::move(ready.error()));
+    Observation out{.backend = std::string(backend_.name()),
+                    .world = lifecycle_.world,
+                    .ranks = ranks_,
+                    .mathematics = data_ != nullptr};
+    observation_ = &out;
+    for (const EventRun& event : timeline_.events()) {
+      if (watcher_ != nullptr) watcher_->begin_event(event.index, *event.event);
+      auto seen = run_event(event);
+      if (!seen) return tl::unexpected(std::move(seen.error()));
+      if (watcher_ != nullptr) watcher_->end_event(*seen);
+      out.events.push_back(*std::move(seen));
+    }
+    return out;
+  }
+
+ private:
+  // What stands in a capture: the instructions of one rank with their addresses.
+  struct Graph {
+    std::vector<Bound> bound;
+  };
+
+  // One rank in one event.
+  struct Task {
+    std::size_t rank = 0;  // place in ranks_
+    const Running* running = nullptr;
+    const Body* body = nullptr;
+    Placement placement;
+  };
+
+  Result<void> prepare() {
+    if (!lifecycle_.layers.empty()) {
+      ExactModel model{.layers = lifecycle_.layers, .hidden = options_.hidden};
+      model.experts = lifecycle_.world <= 8 ? 8 : 64;
+      model.seed = options_.seed;
+      data_ = &context_.model(model, options_.type);
+    }
+    if (auto made = make_bodies(); !made) return made;
+    const std::int64_t columns = data_ == nullptr ? kPlainColumns : options_.hidden;
+    const ElementType type = data_ == nullptr ? ElementType::uint32 : options_.type;
+    const std::int64_t row = columns * static_cast<std::int64_t>(bytes_of(type));
+    const std::int64_t rank_bytes = align_up(sizes_.rows() * row, 64);
+    if (rank_bytes * std::ssize(ranks_) > kMemoryMax) {
+      return tl::unexpected(Error{"plan",
+                                  "its tensors need " +
+                                      std::to_string(rank_bytes * std::ssize(ranks_) >> 20) +
+                                      " MiB, more than a run takes (8192 MiB)",
+                                  "leave large sizes out (--rows-max 1024) or take fewer elements "
+                                  "a row (--hidden)"});
+    }
+    const auto each = static_cast<std::size_t>(rank_bytes);
+    const std::span<std::byte> all = context_.memory(each * ranks_.size());
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      memory_.emplace_back(all.subspan(i * each, each), sizes_, columns, type);
+      memory_.back().set_guards();
+    }
+    sequences_.assign(static_cast<std::size_t>(lifecycle_.world),
+                      std::vector<std::int64_t>(lifecycle_.families.size(), 0));
+    graphs_.resize(ranks_.size());
+    return backend_.begin(lifecycle_);
+  }
+
+  Result<void> make_bodies() {
+    for (const EventRun& event : timeline_.events()) {
+      for (std::size_t i = 0; i < event.runnings.size(); ++i) {
+        if (std::ranges::none_of(ranks_, [&](std::int64_t rank) {
+              return event.runnings[i].ranks.contains(rank);
+            })) {
+          continue;
+        }
+        auto body = body_of(event.runnings[i], data_ != nullptr);
+        if (!body) {
+          return tl::unexpected(
+              std::move(body.error()).within("events[" + std::to_string(event.index) + "]"));
+        }
+        sizes_.cover(*body);
+        bodies_.emplace(BodyKey{event.index, i}, *std::move(body));
+      }
+    }
+    return {};
+  }
+
+  // ---- one event ------------------------------------------------------------------------------
+
+  Result<EventObservation> run_event(const EventRun& event) {
+    EventObservation seen{.event = event.index,
+                          .kind = event.event->kind,
+                          .path = event.event->path,
+                          .tokens = event.tokens};
+    std::vector<Task> tasks = tasks_of(event, seen);
+    if (seen.skipped || event.runnings.empty()) return seen;
+    if (auto ran = run_tasks(event, tasks, seen); !ran) {
+      return tl::unexpected(std::move(ran.error()));
+    }
+    return seen;
+  }
+
+  std::vector<Task> tasks_of(const EventRun& event, EventObservation& seen) {
+    std::vector<Task> out;
+    for (std::size_t r = 0; r < ranks_.size(); ++r) {
+      for (std::size_t i = 0; i < event.runnings.size(); ++i) {
+        const Running& running = event.runnings[i];
+        if (!running.ranks.contains(ranks_[r])) continue;
+        const Body& body = bodies_.at({event.index, i});
+        const Program& sized = running.graph == nullptr ? *running.program : *running.graph;
+        seen.bucket = std::max(seen.bucket, bucket_of(sized).value_or(0));
+        if (running.graph != nullptr && !graphs_[r].contains(running.capture_event)) {
+          seen.skipped = true;
+        }
+        out.push_back({r, &running, &body, placement_of(timeline_, event, running, ranks_[r])});
+      }
+    }
+    return out;
+  }
+
+  // All ranks of the plan come through here in step, whatever each of them saw: a rank that leaves
+  // out a run would keep its peers waiting.
+  Result<void> run_tasks(const EventRun& event, std::vector<Task>& tasks, EventObservation& seen) {
+    const bool whole = std::ranges::all_of(
+        tasks, [](const Task& each) { return each.placement.real == each.placement.rows; });
+    const LaneRules rules{.exact = whole && data_ != nullptr, .written = true};
+    batch_ = next_batch(event);
+    fill_inputs(event, tasks);
+    std::vector<Lane> lanes = lanes_of(event, tasks, false, seen);
+    const auto begin = std::chrono::steady_clock::now();
+    auto failed = run_lanes(lanes, rules, seen);
+    const auto spent = std::chrono::steady_clock::now() - begin;
+    seen.nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
+    if (!failed) return tl::unexpected(std::move(failed.error()));
+    if (*failed) return {};
+    std::vector<Lane> eager;
+    if (launches_graphs(event) && options_.shadow_eager) {
+      eager = lanes_of(event, tasks, true, seen);
+      failed = run_lanes(eager, rules, seen);
+      if (!failed) return tl::unexpected(std::move(failed.error()));
+      if (*failed) return {};
+    }
+    compare_with_oracle(tasks, lanes, seen);
+    compare_with_eager(tasks, lanes, eager, seen);
+    check_static_guards(tasks, seen);
+    if (event.event->kind == PlanEventKind::capture) keep_graphs(event, tasks, lanes);
+    return {};
+  }
+
+  std::vector<Lane> lanes_of(const EventRun& event, const std::vector<Task>& tasks, bool eager,
+                             EventObservation& seen) {
+    std::vector<Lane> out;
+    for (const Task& task : tasks) {
+      if (task.running->graph_missing && !eager) {
+        tell_missing_graph(task, seen);
+        return {};
+      }
+      out.push_back(lane_of(event, task, eager));
+    }
+    return out;
+  }
+
+  static bool launches_graphs(const EventRun& event) {
+    return event.event->kind == PlanEventKind::capture ||
+           event.event->kind == PlanEventKind::replay;
+  }
+
+  // Whether a run failed on any rank, in this process or another.
+  Result<bool> run_lanes(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen) {
+    if (seen.symptom == Symptom::none) {
+      LaneRun(lifecycle_, backend_, data_ == nullptr ? nullptr : &data_->weights(), watcher_,
+              sequences_)
+          .run(lanes, rules, seen);
+    }
+    return backend_.end_event(seen.symptom != Symptom::none);
+  }
+
+  // ---- lanes and graphs -----------------------------------------------------------------------
+
+  // `eager`: every instruction is bound anew in the eager pool. Else a capture binds in the graphs'
+  // pool, and a replay takes what its capture has kept.
+  Lane lane_of(const EventRun& event, const Task& task, bool eager) {
+    const RankMemory& memory = memory_[task.rank];
+    Lane lane{
+        .rank = ranks_[task.rank], .running = task.running, .body = task.body, .memory = &memory};
+    const bool capture = event.event->kind == PlanEventKind::capture && !eager;
+    const bool replay = task.running->graph != nullptr && !eager;
+    lane.mode = capture ? "capture" : replay ? "replay" : "eager";
+    const std::vector<Bound>* kept =
+        replay ? &graphs_[task.rank].at(task.running->capture_event).bound : nullptr;
+    const BindingRequest request{lifecycle_, *task.running,
+                                 *task.body, data_ == nullptr ? nullptr : &data_->weights().model(),
+                                 lane.rank,  options_.unguarded};
+    lane.bound.reserve(task.body->instructions.size());
+    std::size_t next = 0;
+    for (const Instruction& each : task.body->instructions) {
+      if (kept != nullptr && each.from_graph && next < kept->size()) {
+        lane.bound.push_back((*kept)[next++]);
+        lane.bound.back().what = &each;
+        lane.bound.back().arrival.checked = false;
+        continue;
+      }
+      lane.bound.push_back(
+          bind(request, each, memory, capture ? RankMemory::Pool::graph : RankMemory::Pool::eager));
+    }
+    return lane;
+  }
+
+  void keep_graphs(const EventRun& event, const std::vector<Task>& tasks,
+                   std::vector<Lane>& lanes) {
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      if (tasks[i].running->mode == GraphMode::eager) continue;
+      Graph& graph = graphs_[tasks[i].rank][event.index];
+      graph.bound = std::move(lanes[i].bound);
+      std::erase_if(graph.bound, [](const Bound& each) { return !each.what->captured; });
+    }
+  }
+
+  void tell_missing_graph(const Task& task, EventObservation& seen) const {
+    seen.symptom = Symptom::clean_error;
+    seen.place = OpPlace{.rank = ranks_[task.rank], .kind = "replay"};
+    seen.text = "no graph was captured under the key " +
+                (task.running->program->key ? text_of(*task.running->program->key) : "{}");
+  }
+
+  // ---- inputs ---------------------------------------------------------------------------------
+
+  // Start-up events share one batch; replays take two others in turn, so that what a graph has
+  // kept of an earlier one is seen.
+  [[nodiscard]] std::uint64_t next_batch(const EventRun& event) {
+    if (event.event->kind != PlanEventKind::replay || event.runnings.empty()) return 0;
+    return 1 + replays_[event.runnings.front().capture_event]++ % kReplayBatches;
+  }
+
+  void fill_inputs(const EventRun& event, const std::vector<Task>& tasks) {
+    for (const Task& task : tasks) {
+      for (std::size_t i = 0; i < task.body->input_rows.size(); ++i) {
+        const Operand operand{Operand::Where::input, static_cast<std::int64_t>(i),
+                              task.body->input_rows[i]};
+        const Matrix input = memory_[task.rank].at(operand, *task.body, RankMemory::Pool::eager);
+        data_ == nullptr ? fill_plain(task, i, input) : fill_tokens(event, task, input);
+      }
+    }
+  }
+
+  void fill_tokens(const EventRun& event, const Task& task, const Matrix& input) {
+    const Placement& at = task.placement;
+    const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
+    if (at.real > 0) {
+      std::memcpy(input.data, rows.entry.row(at.first),
+                  static_cast<std::size_t>(at.real) * input.row_bytes());
+    }
+    Matrix padding = input;
+    padding.data = input.row(at.real);
+    padding.rows = input.rows - at.real;
+    if (padding.rows <= 0) return;
+    const auto poison = static_cast<Poison>(event.index % kPoisons);
+    backend_.poison(padding, poison, static_cast<std::uint64_t>(event.index));
+  }
+
+  void fill_plain(const Task& task, std::size_t input, const Matrix& rows) const {
+    const std::uint64_t salt = (options_.seed << 40U) ^ (batch_ << 32U) ^
+                               static_cast<std::uint64_t>(task.placement.coordinate * 97) ^ input;
+    const LocalCall call{.salt = salt * 0x9e3779b97f4a7c15ULL, .out = std::span(&rows, 1)};
+    backend_.compute(nullptr, call);
+  }
+
+  // ---- comparisons ----------------------------------------------------------------------------
+
+  static Matrix output_of(const Lane& lane) {
+    return lane.bound.empty() ? Matrix{} : lane.bound.back().out[0];
+  }
+
+  static Matrix first_rows(Matrix rows, std::int64_t count) {
+    rows.rows = std::clamp<std::int64_t>(count, 0, rows.rows);
+    return rows;
+  }
+
+  void compare_with_oracle(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
+                           EventObservation& seen) {
+    if (data_ == nullptr) return;
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      const Placement& at = tasks[i].placement;
+      const Matrix output = output_of(lanes[i]);
+      if (output.rows != at.rows) {
+        tell_wrong_rows(lanes[i], output.rows, at.rows, seen);
+        continue;
+      }
+      const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
+      ConstMatrix expected = rows.expected;
+      expected.data = rows.expected.row(at.first);
+      expected.rows = at.real;
+      observation_->elements += at.real * output.columns;
+      observation_->nonzero += rows.nonzero;
+      if (at.first > 0) {
+        observation_->nonzero -= data_->rows(at.coordinate, batch_, at.first).nonzero;
+      }
+      compare_rows(Check::oracle, lanes[i], first_rows(output, at.real), expected, seen);
+    }
+  }
+
+  void compare_with_eager(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
+                          const std::vector<Lane>& eager, EventObservation& seen) {
+    for (std::size_t i = 0; i < eager.size(); ++i) {
+      const std::int64_t real =
+          data_ == nullptr ? output_of(lanes[i]).rows : tasks[i].placement.real;
+      compare_rows(Check::eager, lanes[i], first_rows(output_of(lanes[i]), real),
+                   first_rows(output_of(eager[i]), real), seen);
+    }
+  }
+
+  void compare_rows(Check check, const Lane& lane, const Matrix& found, ConstMatrix expected,
+                    EventObservation& seen) {
+    seen.elements_compared += found.rows * found.columns;
+    const Difference difference = compare(found, expected);
+    if (difference.count == 0) return;
+    const auto value = [&](const ConstMatrix& rows) {
+      const std::byte* element =
+          rows.row(difference.first.row) +
+          static_cast<std::size_t>(difference.first.column) * bytes_of(rows.type);
+      return std::to_string(load(rows.type, element));
+    };
+    seen.mismatches.push_back({.check = check,
+                               .place = {.rank = lane.rank, .kind = "output"},
+                               .mode = std::string(lane.mode),
+                               .row = difference.first.row,
+                               .column = difference.first.column,
+                               .count = difference.count,
+                               .of = found.rows * found.columns,
+                               .expected = value(expected),
+                               .found = value(found)});
+    tell_corruption(lane, seen,
+                    check == Check::oracle ? "the result is not the model's"
+                                           : "a graph computes other rows than eager does");
+  }
+
+  static void tell_corruption(const Lane& lane, EventObservation& seen, std::string text) {
+    if (seen.symptom != Symptom::none) return;
+    seen.symptom = Symptom::silent_corruption;
+    seen.place = OpPlace{.rank = lane.rank, .kind = "output"};
+    seen.text = std::move(text);
+  }
+
+  static void tell_wrong_rows(const Lane& lane, std::int64_t found, std::int64_t expected,
+                              EventObservation& seen) {
+    tell_corruption(lane, seen,
+                    "the rank ends with " + std::to_string(found) + " rows and began with " +
+                        std::to_string(expected));
+  }
+
+  void check_static_guards(const std::vector<Task>& tasks, EventObservation& seen) {
+    for (const Task& task : tasks) {
+      if (memory_[task.rank].guards_hold()) continue;
+      seen.mismatches.push_back(
+          {.check = Check::guards, .place = {.rank = ranks_[task.rank], .kind = "output"}});
+      if (seen.symptom == Symptom::none) {
+        seen.symptom = Symptom::silent_corruption;
+        seen.place = OpPlace{.rank = ranks_[task.rank], .kind = "output"};
+        seen.text = "something wrote outside of the inputs and outputs";
+      }
+      memory_[task.rank].set_guards();
+    }
+  }
+
+  const Lifecycle& lifecycle_;
+  const RunOptions& options_;
+  Backend& backend_;
+  Watcher* watcher_;
+  RunContext& context_;
+  Timeline timeline_;
+  std::vector<std::int64_t> ranks_;  // of this process
+  ModelData* data_ = nullptr;        // none: the plan has no mathematics
+  std::map<BodyKey, Body> bodies_;
+  RankMemory::Sizes sizes_;
+  std::vector<RankMemory> memory_;                     // by place in ranks_
+  std::vector<std::map<std::int32_t, Graph>> graphs_;  // likewise; by capture event
+  std::vector<std::vector<std::int64_t>> sequences_;
+  std::map<std::int32_t, std::uint64_t> replays_;  // of each capture event, so far
+  std::uint64_t batch_ = 0;                        // of the event that runs
+  Observation* observation_ = nullptr;
+};
+
+}  // namespace
+
+Result<Observation> execute(const Lifecycle& lifecycle, const RunOptions& options, Backend& backend,
+                            Watcher* watcher, RunContext* context) {
+  RunContext own;
+  return Executor(lifecycle, options, backend, watcher, context == nullptr ? own : *context).run();
+}
+
+}  // namespace capsize

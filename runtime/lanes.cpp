@@ -1,0 +1,288 @@
+#include "runtime/lanes.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace capsize {
+namespace {
+
+// No exact sum of a sound run is larger (sim/models/exact_model.hpp).
+constexpr std::int64_t kExactBound = 256;
+
+std::string ranks_text(std::int64_t rank) { return "rank " + std::to_string(rank); }
+
+}  // namespace
+
+void LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen) {
+  rules_ = rules;
+  seen_ = &seen;
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    for (Lane& lane : lanes) moved = advance(lane) || moved;
+  }
+  const auto stuck = std::ranges::any_of(
+      lanes, [](const Lane& each) { return each.state == Lane::State::waiting; });
+  // Who waits for a rank that has failed is told by that failure.
+  if (stuck && seen.symptom != Symptom::clean_error) tell_hang(lanes);
+}
+
+// Takes a rank as far as it goes; whether it went at all.
+bool LaneRun::advance(Lane& lane) {
+  bool moved = false;
+  if (lane.state == Lane::State::waiting) {
+    const Arrived arrived = backend_.done(lane.rank);
+    if (arrived.state == Arrived::State::waiting) return false;
+    moved = true;
+    if (!settle(lane, arrived)) return true;
+  }
+  while (lane.state == Lane::State::ready) {
+    if (lane.next == lane.bound.size()) {
+      lane.state = Lane::State::finished;
+      return true;
+    }
+    moved = true;
+    if (!begin(lane, lane.bound[lane.next])) break;
+  }
+  return moved;
+}
+
+// False: the rank waits, or failed.
+bool LaneRun::begin(Lane& lane, Bound& bound) {
+  watch(lane, bound);
+  const Instruction& what = *bound.what;
+  if (what.fault >= 0 && !what.from_graph) {
+    fail(lane, Symptom::clean_error, lane.body->faults[static_cast<std::size_t>(what.fault)]);
+    return false;
+  }
+  if (what.op != nullptr && what.captured && is_host_call(what.op->kind)) {
+    fail(lane, Symptom::clean_error,
+         std::string(name_of(what.op->kind)) + " is a call of the host, which no graph can hold");
+    return false;
+  }
+  if (bound.meets) return meet(lane, bound);
+  ++seen_->operations;
+  if (what.outputs > 0) {
+    prepare_outputs(lane, bound);
+    bound.call.in = std::span(bound.in).first(what.inputs);
+    bound.call.out = std::span(bound.out).first(what.outputs);
+    backend_.compute(weights_, bound.call);
+    if (!check_outputs(lane, bound)) return false;
+  }
+  ++lane.next;
+  return true;
+}
+
+bool LaneRun::meet(Lane& lane, Bound& bound) {
+  Arrival& arrival = bound.arrival;
+  const PlanOp& op = *bound.what->op;
+  if (arrival.communicator.members.empty()) {
+    fail(lane, Symptom::clean_error,
+         op.group.valid() ? "this rank is in no group of " + lifecycle_.family(op.group).name
+                          : "it names no group");
+    return false;
+  }
+  if (is_point_to_point(op.kind) && arrival.peer < 0) {
+    fail(lane, Symptom::clean_error, "its peer is no rank of the group");
+    return false;
+  }
+  if (arrival.checked) {
+    if (std::string text = misfit(arrival); !text.empty()) {
+      fail(lane, Symptom::clean_error, std::move(text));
+      return false;
+    }
+  }
+  auto& sequence =
+      sequences_[static_cast<std::size_t>(lane.rank)][static_cast<std::size_t>(op.group.index)];
+  arrival.sequence = sequence++;
+  prepare_outputs(lane, bound);
+  ++seen_->operations;
+  ++seen_->collectives;
+  seen_->bytes_moved += static_cast<std::int64_t>(arrival.in.bytes());
+  return settle(lane, backend_.meet(arrival));
+}
+
+bool LaneRun::settle(Lane& lane, const Arrived& arrived) {
+  if (arrived.state == Arrived::State::waiting) {
+    lane.state = Lane::State::waiting;
+    return false;
+  }
+  if (arrived.state == Arrived::State::failed) {
+    fail(lane, Symptom::clean_error, arrived.text);
+    return false;
+  }
+  lane.state = Lane::State::ready;
+  const Bound& bound = lane.bound[lane.next];
+  if (!check_counts(lane, bound, arrived) || !check_outputs(lane, bound)) return false;
+  ++lane.next;
+  return true;
+}
+
+// ---- checks -----------------------------------------------------------------------------------
+
+void LaneRun::prepare_outputs(const Lane& lane, const Bound& bound) const {
+  if (!rules_.written) return;
+  for (std::size_t i = 0; i < bound.what->outputs; ++i) {
+    const Matrix all = lane.memory->with_guards(bound.out.at(i));
+    fill_unwritten({all.data, all.bytes()}, all.type);
+  }
+}
+
+bool LaneRun::check_outputs(Lane& lane, const Bound& bound) {
+  if (!rules_.written) return true;
+  for (std::size_t i = 0; i < bound.what->outputs; ++i) {
+    const Matrix& out = bound.out.at(i);
+    const Matrix all = lane.memory->with_guards(out);
+    for (const std::int64_t guard : {std::int64_t{0}, all.rows - kGuardRows}) {
+      if (is_unwritten({all.row(guard), all.row_bytes()}, all.type)) continue;
+      add_mismatch(lane, Check::guards, out, {guard == 0 ? -1 : out.rows, 0}, 1,
+                   "the row beside the output was written");
+      fail(lane, Symptom::silent_corruption, "it writes outside of its output");
+      return false;
+    }
+    if (!rules_.exact) continue;
+    if (const auto place = first_inexact(out, kExactBound)) {
+      const std::byte* element =
+          out.row(place->row) + static_cast<std::size_t>(place->column) * bytes_of(out.type);
+      const bool unwritten = is_unwritten({element, bytes_of(out.type)}, out.type);
+      add_mismatch(lane, unwritten ? Check::written : Check::exact, out, *place, 1,
+                   unwritten ? "nobody wrote it" : "no exact sum gives it");
+      fail(lane, Symptom::silent_corruption,
+           unwritten ? "it leaves elements of its output unwritten"
+                     : "its output holds an element that no exact sum gives");
+      return false;
+    }
+  }
+  return true;
+}
+
+// What the library moved against what the plan says.
+bool LaneRun::check_counts(Lane& lane, const Bound& bound, const Arrived& arrived) {
+  const PlanOpKind kind = bound.what->op->kind;
+  const bool sends = kind != PlanOpKind::recv && kind != PlanOpKind::barrier;
+  const bool receives = kind != PlanOpKind::send && kind != PlanOpKind::barrier;
+  const std::int64_t sent = sends ? bound.in[0].rows : 0;
+  const std::int64_t received = receives ? bound.out[0].rows : 0;
+  const bool whole = kind != PlanOpKind::host_collective && moves_rows(kind);
+  if ((!whole && !is_point_to_point(kind)) ||
+      (arrived.sent_rows == sent && arrived.received_rows == received)) {
+    return true;
+  }
+  add_mismatch(lane, Check::counts, bound.out[0], {0, 0}, 1,
+               std::to_string(arrived.sent_rows) + " rows sent, " +
+                   std::to_string(arrived.received_rows) + " received");
+  fail(lane, Symptom::silent_corruption,
+       "it moved " + std::to_string(arrived.received_rows) + " of " + std::to_string(received) +
+           " rows, and nobody said so");
+  return false;
+}
+
+// ---- telling ----------------------------------------------------------------------------------
+
+OpPlace LaneRun::place_of(const Lane& lane) const {
+  OpPlace out{.rank = lane.rank, .kind = "output"};
+  if (lane.next >= lane.bound.size()) return out;
+  const Instruction& what = *lane.bound[lane.next].what;
+  out.layer = what.layer;
+  out.op = what.index;
+  if (what.op == nullptr) return out;
+  out.kind = name_of(what.op->kind);
+  if (what.op->group.valid()) out.group = lifecycle_.family(what.op->group).name;
+  return out;
+}
+
+void LaneRun::watch(const Lane& lane, const Bound& bound) const {
+  if (watcher_ == nullptr || bound.what->op == nullptr) return;
+  const PlanOp& op = *bound.what->op;
+  Step step{.event = seen_->event,
+            .mode = lane.mode,
+            .rank = lane.rank,
+            .layer = bound.what->layer,
+            .op = bound.what->index,
+            .kind = op.kind,
+            .family = op.group};
+  if (bound.what->inputs > 0) step.rows_in = bound.in[0].rows;
+  if (bound.what->outputs > 0) step.rows_out = bound.out[0].rows;
+  if (bound.meets && op.group.valid()) {
+    step.group = bound.arrival.communicator.group;
+    step.sequence =
+        sequences_[static_cast<std::size_t>(lane.rank)][static_cast<std::size_t>(op.group.index)];
+  }
+  watcher_->step(step);
+}
+
+void LaneRun::fail(Lane& lane, Symptom symptom, std::string text) {
+  lane.state = Lane::State::failed;
+  // The first failure of an event is the one that is told.
+  if (seen_->symptom != Symptom::none) return;
+  seen_->symptom = symptom;
+  seen_->place = place_of(lane);
+  seen_->text = std::move(text);
+}
+
+void LaneRun::add_mismatch(Lane& lane, Check check, const Matrix& out, ElementPlace first,
+                           std::int64_t count, std::string found) {
+  seen_->mismatches.push_back({.check = check,
+                               .place = place_of(lane),
+                               .mode = std::string(lane.mode),
+                               .row = first.row,
+                               .column = first.column,
+                               .count = count,
+                               .of = out.rows * out.columns,
+                               .found = std::move(found)});
+}
+
+void LaneRun::tell_hang(const std::vector<Lane>& lanes) {
+  seen_->symptom = Symptom::hang;
+  seen_->text.clear();
+  for (std::int64_t rank = 0; rank < lifecycle_.world; ++rank) {
+    const auto lane = std::ranges::find(lanes, rank, &Lane::rank);
+    RankState state{.rank = rank, .doing = RankState::Doing::idle};
+    if (lane == lanes.end()) {
+      state.text = "runs nothing in this event";
+      seen_->wavefront.push_back(std::move(state));
+      continue;
+    }
+    state.place = place_of(*lane);
+    state.doing = lane->state == Lane::State::failed     ? RankState::Doing::failed
+                  : lane->state == Lane::State::finished ? RankState::Doing::finished
+                                                         : RankState::Doing::waits;
+    if (lane->state == Lane::State::waiting) {
+      const Arrival& arrival = lane->bound[lane->next].arrival;
+      state.rows = arrival.in.rows;
+      state.sequence = arrival.sequence;
+      state.text = why_it_waits(lanes, *lane);
+      if (seen_->text.empty()) {
+        seen_->place = state.place;
+        seen_->text = ranks_text(rank) + " " + state.text;
+      }
+    }
+    seen_->wavefront.push_back(std::move(state));
+  }
+}
+
+// "waits for rank 3, which ended its step, and rank 4, which waits in all_reduce over dp".
+std::string LaneRun::why_it_waits(const std::vector<Lane>& lanes, const Lane& lane) const {
+  const Arrival& mine = lane.bound[lane.next].arrival;
+  std::string out;
+  int told = 0;
+  for (const std::int32_t member : mine.communicator.members) {
+    const auto peer = std::ranges::find(lanes, std::int64_t{member}, &Lane::rank);
+    std::string what = "runs nothing in this event";
+    if (peer != lanes.end()) {
+      if (peer->state == Lane::State::waiting) {
+        const Arrival& other = peer->bound[peer->next].arrival;
+        if (other.communicator == mine.communicator && other.kind == mine.kind) continue;
+        what = "waits in " + std::string(name_of(other.kind)) + " over " +
+               lifecycle_.family(other.communicator.family).name;
+      } else {
+        what = peer->state == Lane::State::failed ? "failed" : "has ended its step";
+      }
+    }
+    if (++told > 3) return out + " and others";
+    out += (told == 1 ? "waits for " : ", and for ") + ranks_text(member) + ", which " + what;
+  }
+  return out.empty() ? "waits for its peer" : out;
+}
+
+}  // namespace capsize
