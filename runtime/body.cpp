@@ -30,12 +30,11 @@ class Pool {
 
 class BodyMaker {
  public:
-  BodyMaker(const Running& running, bool mathematics)
-      : running_(running), mathematics_(mathematics) {}
+  BodyMaker(const Running& running, BodyRules rules) : running_(running), rules_(rules) {}
 
   Result<Body> make() {
     if (auto fits = unroll(); !fits) return tl::unexpected(std::move(fits.error()));
-    mathematics_ ? add_last_sum() : add_last_copy();
+    rules_.mathematics ? add_last_sum() : add_last_copy();
     body_.arena_rows = pool_.rows();
     return std::move(body_);
   }
@@ -84,7 +83,7 @@ class BodyMaker {
     out.from_graph = run.from_graph;
     written_.emplace_back();
     if (!computes(*run.op)) return {};
-    return mathematics_ ? link_by_tensor(out) : link_by_producer(out);
+    return rules_.mathematics ? link_by_tensor(out) : link_by_producer(out);
   }
 
   // Whether an operation has operands at all.
@@ -250,13 +249,18 @@ class BodyMaker {
     out.in.at(out.inputs++) = operand;
   }
 
-  void read(Instruction& out, const Operand& operand, std::size_t place) {
-    read_any(out, operand);
+  void read(Instruction& out, Operand operand, std::size_t place) {
     const PlanOp& op = *out.op;
-    if (place < op.rows_in.size() && op.rows_in[place] != operand.rows && out.fault < 0) {
-      fault(out, "it reads " + rows_text(op.rows_in[place]) + ", its operand holds " +
-                     rows_text(operand.rows));
+    if (place < op.rows_in.size() && op.rows_in[place] != operand.rows) {
+      const std::int64_t wanted = op.rows_in[place];
+      if (rules_.unguarded && wanted < operand.rows) {
+        operand.rows = wanted;
+      } else if (out.fault < 0) {
+        fault(out,
+              "it reads " + rows_text(wanted) + ", its operand holds " + rows_text(operand.rows));
+      }
     }
+    read_any(out, operand);
   }
 
   Operand write(Instruction& out, std::int64_t rows) {
@@ -266,7 +270,7 @@ class BodyMaker {
   }
 
   const Running& running_;
-  bool mathematics_;
+  BodyRules rules_;
   Body body_;
   Pool pool_;
   std::optional<Tensor> hidden_;
@@ -280,8 +284,8 @@ class BodyMaker {
 
 }  // namespace
 
-Result<Body> body_of(const Running& running, bool mathematics) {
-  return BodyMaker(running, mathematics).make();
+Result<Body> body_of(const Running& running, BodyRules rules) {
+  return BodyMaker(running, rules).make();
 }
 
 }  // namespace capsize

@@ -56,7 +56,12 @@ struct Body {
 // Rows before and behind every tensor that only a fault writes to.
 inline constexpr std::int64_t kGuardRows = 1;
 
-// The body of `running`. `mathematics`: the plan has some. Fails where it cannot be executed.
-[[nodiscard]] Result<Body> body_of(const Running& running, bool mathematics);
+struct BodyRules {
+  bool mathematics = false;  // the plan has some
+  bool unguarded = false;  // an operation that reads fewer rows than its operand holds reads those
+};
+
+// The body of `running`. Fails where it cannot be executed.
+[[nodiscard]] Result<Body> body_of(const Running& running, BodyRules rules);
 
 }  // namespace capsize

@@ -108,7 +108,7 @@ class Executor {
             })) {
           continue;
         }
-        auto body = body_of(event.runnings[i], data_ != nullptr);
+        auto body = body_of(event.runnings[i], {data_ != nullptr, options_.unguarded});
         if (!body) {
           return tl::unexpected(
               std::move(body.error()).within("events[" + std::to_string(event.index) + "]"));
