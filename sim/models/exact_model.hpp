@@ -22,7 +22,7 @@
 // 2^8, which bf16 holds exactly: 64 units, or two experts of 32, of at most 2 give 128, and a
 // residual on top of an unreduced sum another 128 (laws: exact data have a condition).
 //
-// `forward` is the oracle: it knows no plan, no rank and no collective.
+// `Oracle` knows no plan, no rank and no collective.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +61,36 @@ enum class LayerPart : std::uint8_t { attention, feed_forward };
                                     WeightKind kind, std::int64_t expert, std::int64_t unit,
                                     std::int64_t column);
 
-// The output row of one token, in plain loops.
+// The oracle with its weights written out once, for many tokens: the output row of one, in plain
+// loops.
+class Oracle {
+ public:
+  explicit Oracle(const ExactModel& model);
+  void forward(std::span<const std::int32_t> entry, std::span<std::int32_t> output) const;
+
+ private:
+  struct UnitWeights {
+    std::int64_t units = 0;
+    std::vector<std::int8_t> up;  // unit by unit, `hidden` of each
+    std::vector<std::int8_t> down;
+  };
+  struct Layer {
+    UnitWeights attention;
+    std::vector<UnitWeights> feed_forward;  // the MLP, or one an expert
+    std::vector<std::int8_t> router;        // expert by expert; empty where there are none
+  };
+  [[nodiscard]] UnitWeights unit_weights(std::int64_t layer, LayerPart part, std::int64_t expert,
+                                         std::int64_t units) const;
+  void add_units(const UnitWeights& weights, const std::vector<std::int32_t>& x,
+                 std::vector<std::int32_t>& out) const;
+  void add_experts(const Layer& layer, const std::vector<std::int32_t>& x,
+                   std::vector<std::int32_t>& out) const;
+
+  ExactModel model_;
+  std::vector<Layer> layers_;
+};
+
+// The same of one token alone.
 void forward(const ExactModel& model, std::span<const std::int32_t> entry,
              std::span<std::int32_t> output);
 
