@@ -288,7 +288,7 @@ Result<WrittenFailures> write_scenarios(const SweepOptions& options, const Certi
   if (options.failures.empty() || universe == nullptr) return WrittenFailures{};
   auto failures = failures_of(*universe, certificate);
   if (!failures) return tl::unexpected(std::move(failures.error()));
-  auto written = write_failures(options.failures, *universe, *failures);
+  auto written = write_failures(options.failures, kSweepPrefix, *universe, *failures);
   if (!written) return tl::unexpected(std::move(written.error()).within("--failures"));
   return written;
 }

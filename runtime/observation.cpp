@@ -39,6 +39,14 @@ void merge_event(EventObservation& into, const EventObservation& other) {
 
 }  // namespace
 
+std::string text_of(const OpPlace& place) {
+  std::string out = "rank " + std::to_string(place.rank);
+  if (place.layer >= 0) out += ", layer " + std::to_string(place.layer);
+  if (!place.kind.empty()) out += ", " + place.kind;
+  if (!place.group.empty()) out += " over " + place.group;
+  return out;
+}
+
 std::string_view name_of(Check check) {
   switch (check) {
     case Check::oracle: return "oracle";

@@ -22,6 +22,9 @@ struct OpPlace {
   friend bool operator==(const OpPlace&, const OpPlace&) = default;
 };
 
+// "rank 3, layer 0, reduce_scatter over attn_tp".
+[[nodiscard]] std::string text_of(const OpPlace& place);
+
 // Which check found that bits are wrong.
 enum class Check : std::uint8_t {
   oracle,    // the model's mathematics on one rank

@@ -219,31 +219,16 @@ ExpectationReport named(const Expectation& expected) {
   return report;
 }
 
-CheckRequest request_of(const Scenario& scenario) {
-  CheckRequest request;
-  request.engine = scenario.engine;
-  request.gpu = scenario.gpu;
-  request.try_repairs = false;  // no expectation is about repairs
-  if (scenario.model_config) {
-    // Read once before, with the file: it cannot fail here.
-    auto shape = read_model_config(JsonField(*scenario.model_config), scenario.id);
-    if (shape) request.model_config = *std::move(shape);
-    request.model_config_name = "config.json";
-  }
-  return request;
-}
-
 // The checks of one scenario: one a rules label (or plan), however many expectations ask for it.
 class Checks {
  public:
   Checks(const Scenario& scenario, const std::string& file) : scenario_(scenario), file_(file) {
     if (scenario.plan) return;
-    request_ = request_of(scenario);
-    auto launch = read_launch_source(scenario.launch, *find_engine(scenario.engine));
-    if (launch) {
-      request_.launch = *std::move(launch);
+    auto request = request_of(scenario);
+    if (request) {
+      request_ = *std::move(request);
     } else {
-      unreadable_ = std::move(launch.error());
+      unreadable_ = std::move(request.error());
     }
   }
 
@@ -258,7 +243,7 @@ class Checks {
  private:
   CheckResult under(const std::string& rules) {
     request_.rules = rules;
-    return unreadable_ ? bad_input(request_.engine, rules, *unreadable_) : check(request_);
+    return unreadable_ ? bad_input(scenario_.engine, rules, *unreadable_) : check(request_);
   }
 
   CheckResult of_plan(const Expectation& expected) {
@@ -373,6 +358,23 @@ std::size_t SuiteReport::count(Outcome outcome) const {
 std::size_t SuiteReport::unreadable() const {
   const auto broken = [](const ScenarioReport& s) { return s.error.has_value(); };
   return errors.size() + static_cast<std::size_t>(std::ranges::count_if(scenarios, broken));
+}
+
+Result<CheckRequest> request_of(const Scenario& scenario) {
+  CheckRequest request;
+  request.engine = scenario.engine;
+  request.gpu = scenario.gpu;
+  request.try_repairs = false;  // no expectation is about repairs
+  if (scenario.model_config) {
+    // Read once before, with the file: it cannot fail here.
+    auto shape = read_model_config(JsonField(*scenario.model_config), scenario.id);
+    if (shape) request.model_config = *std::move(shape);
+    request.model_config_name = "config.json";
+  }
+  auto launch = read_launch_source(scenario.launch, *find_engine(scenario.engine));
+  if (!launch) return tl::unexpected(std::move(launch.error()));
+  request.launch = *std::move(launch);
+  return request;
 }
 
 ExpectationReport compare(const Expectation& expected, const CheckResult& observed) {

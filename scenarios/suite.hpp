@@ -48,6 +48,9 @@ struct SuiteReport {
   [[nodiscard]] std::size_t unreadable() const;  // files and paths
 };
 
+// The check that a scenario's launch asks for, without the rules: its expectations name them.
+[[nodiscard]] Result<CheckRequest> request_of(const Scenario& scenario);
+
 // Compares one expectation of a scenario with the result of its check.
 [[nodiscard]] ExpectationReport compare(const Expectation& expected, const CheckResult& observed);
 

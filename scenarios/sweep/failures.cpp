@@ -10,94 +10,15 @@
 #include <optional>
 #include <system_error>
 
-#include "scenarios/formats/json_reader.hpp"
 #include "scenarios/formats/read_file.hpp"
 #include "scenarios/formats/write_file.hpp"
 #include "scenarios/sweep/member_judge.hpp"
+#include "scenarios/sweep/member_scenario.hpp"
 
 namespace capsize {
 namespace {
 
 constexpr std::string_view kEmptyList = "filter_refuses_empty";  // the law whose class it is
-
-std::string class_of(std::string_view law_name) {
-  const Law* law = find_law(law_name);
-  for (const std::string_view name : defect_classes()) {
-    if (law != nullptr && name.starts_with(law->defect_class)) return std::string(name);
-  }
-  return std::string(defect_classes().front());
-}
-
-// Names of universes and rules are the user's; a file's name is not.
-std::string file_name_of(std::string text) {
-  for (char& c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.';
-    if (!plain) c = '-';
-  }
-  return text;
-}
-
-// The member's launch, without an expectation.
-Result<Scenario> launch_of(const Universe& universe, std::uint64_t number) {
-  std::vector<std::int32_t> choices(universe.axes.size());
-  universe.unrank(number, choices);
-  Scenario out;
-  out.engine = universe.engine;
-  out.launch = universe.words_of(choices);
-  const CheckRequest request = request_of(universe, number);
-  out.gpu = request.gpu;
-  out.source.universe = universe.name;
-  out.source.member = static_cast<std::int64_t>(number);
-  out.source.note = universe.text_of(choices);
-  if (!request.model_config) return out;
-  // The request has read the configuration; a scenario keeps its text.
-  const auto model = std::ranges::find_if(universe.models, [&](const UniverseModel& each) {
-    return each.name + ".json" == request.model_config_name;
-  });
-  if (model == universe.models.end()) return out;
-  auto config = parse_json(model->config);
-  if (!config) return tl::unexpected(std::move(config.error()).within("model " + model->name));
-  out.model_config = *std::move(config);
-  return out;
-}
-
-std::optional<std::string> unless_empty(std::string_view text) {
-  return text.empty() ? std::nullopt : std::optional(std::string(text));
-}
-
-WitnessPattern pattern_of(const Witness& witness, std::string_view path) {
-  WitnessPattern out;
-  out.path = path;
-  out.tokens = witness.tokens;
-  out.requests = witness.requests;
-  out.rank = witness.rank;
-  out.layer = witness.layer;
-  out.op = unless_empty(witness.op);
-  out.group = unless_empty(witness.group);
-  if (out.group) out.group_size = witness.group_size;
-  out.event = unless_empty(witness.event);
-  out.buffer = unless_empty(witness.buffer);
-  out.key = unless_empty(witness.key);
-  return out;
-}
-
-Expectation expectation_of(const CheckResult& result, const Finding& finding) {
-  Expectation out;
-  out.rules = result.rules;
-  out.verdict = result.verdict;
-  out.law = finding.law;
-  if (result.verdict != Verdict::violation) out.law_verdict = finding.verdict;
-  out.known = finding.known;
-  out.symptom = finding.symptom;
-  out.path = finding.path;
-  if (finding.witness) out.witness = pattern_of(*finding.witness, finding.path);
-  if (finding.first_in_time) {
-    out.first_in_time = FirstInTimePattern{std::string(finding.first_in_time->event),
-                                           finding.first_in_time->tokens};
-  }
-  return out;
-}
 
 CheckResult checked(const Universe& universe, std::uint64_t number) {
   CheckRequest request = request_of(universe, number);
@@ -127,9 +48,9 @@ Result<Scenario> scenario_of(const Universe& universe, const BrokenLaw& broken) 
         "the sweep finds " + broken.law + " broken on " + broken.path + ", a check of it does not",
         "this is a fault of capsize: please report this line: " + result.repro});
   }
-  auto out = launch_of(universe, broken.member);
+  auto out = scenario_of_member(universe, broken.member);
   if (!out) return out;
-  out->id = file_name_of("sweep-" + universe.name + "-" + broken.law +
+  out->id = file_name_of(std::string(kSweepPrefix) + universe.name + "-" + broken.law +
                          (broken.rules.empty() ? "" : "-" + broken.rules));
   out->title = broken.law + " is broken on " + broken.path + at_rules(broken.rules) +
                ": the smallest member of " + universe.name + " that shows it";
@@ -145,10 +66,10 @@ Result<std::optional<Scenario>> empty_list(const Universe& universe, std::uint64
   const CheckResult result = checked(universe, number);
   const auto& refusal = result.plan.refusal;
   if (!refusal || refusal->stage != RefusalStage::capture) return std::optional<Scenario>();
-  auto out = launch_of(universe, number);
+  auto out = scenario_of_member(universe, number);
   if (!out) return tl::unexpected(std::move(out.error()));
-  out->id =
-      file_name_of("sweep-" + universe.name + "-empty_list" + (rules.empty() ? "" : "-" + rules));
+  out->id = file_name_of(std::string(kSweepPrefix) + universe.name + "-empty_list" +
+                         (rules.empty() ? "" : "-" + rules));
   out->title = "No capture size is left and the engine refuses" + at_rules(rules) +
                ": the smallest member of " + universe.name + " that shows it";
   out->defect_class = class_of(kEmptyList);
@@ -171,12 +92,13 @@ std::map<std::uint16_t, std::vector<std::uint64_t>> refused_members(const Tally&
   return out;
 }
 
-// Scenarios in the folder that an earlier sweep of this universe wrote and this one did not. A name
+// Scenarios in the folder that an earlier run over this universe wrote and this one did not. A name
 // may be that of another universe, whose name goes on where this one's ends: the file itself says.
-std::vector<std::string> found_before(const std::string& folder, const Universe& universe,
+std::vector<std::string> found_before(const std::string& folder, std::string_view prefix,
+                                      const Universe& universe,
                                       const std::vector<std::string>& written) {
   constexpr std::size_t kScenarioBytes = std::size_t{16} << 20;
-  const std::string begin = file_name_of("sweep-" + universe.name + "-");
+  const std::string begin = file_name_of(std::string(prefix) + universe.name + "-");
   std::vector<std::string> out;
   std::error_code error;
   for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
@@ -233,7 +155,8 @@ Result<void> make_failures_folder(const std::string& folder) {
       Error{folder, "cannot be written: " + error.message(), "name a folder that can be written"});
 }
 
-Result<WrittenFailures> write_failures(const std::string& folder, const Universe& universe,
+Result<WrittenFailures> write_failures(const std::string& folder, std::string_view prefix,
+                                       const Universe& universe,
                                        const std::vector<Scenario>& failures) {
   if (auto made = make_failures_folder(folder); !made) return tl::unexpected(made.error());
   WrittenFailures out;
@@ -242,12 +165,12 @@ Result<WrittenFailures> write_failures(const std::string& folder, const Universe
     auto written = write_file_atomically(out.files.back(), write_scenario(scenario) + "\n");
     if (!written) return tl::unexpected(std::move(written.error()));
   }
-  for (const std::string& path : found_before(folder, universe, out.files)) {
+  for (const std::string& path : found_before(folder, prefix, universe, out.files)) {
     std::error_code error;
     if (std::filesystem::remove(path, error)) ++out.removed;
     if (error) {
       return tl::unexpected(Error{path, "cannot be removed: " + error.message(),
-                                  "it was found by a sweep before this one: remove it"});
+                                  "an earlier run of this command left it: remove it"});
     }
   }
   return out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scenarios/formats/scenario.hpp"
@@ -23,12 +24,17 @@ namespace capsize {
 
 struct WrittenFailures {
   std::vector<std::string> files;
-  std::size_t removed = 0;  // scenarios of the same universe that a sweep before this one wrote
+  std::size_t removed = 0;  // scenarios of the same universe that an earlier run wrote
 };
 
-// Writes each as FOLDER/<id>.json. What a sweep of the same universe left there and this one did
-// not write again is removed: it would be run as if it had been found now.
+// What the ids of a sweep's failures begin with.
+inline constexpr std::string_view kSweepPrefix = "sweep-";
+
+// Writes each as FOLDER/<id>.json; all ids begin with the prefix and the universe's name. What an
+// earlier run over the same universe left there under the prefix and this one did not write again
+// is removed: it would be run as if it had been found now.
 [[nodiscard]] Result<WrittenFailures> write_failures(const std::string& folder,
+                                                     std::string_view prefix,
                                                      const Universe& universe,
                                                      const std::vector<Scenario>& failures);
 
