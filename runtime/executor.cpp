@@ -355,15 +355,17 @@ class Executor {
           static_cast<std::size_t>(difference.first.column) * bytes_of(rows.type);
       return std::to_string(load(rows.type, element));
     };
-    seen.mismatches.push_back({.check = check,
-                               .place = {.rank = lane.rank, .kind = "output"},
-                               .mode = std::string(lane.mode),
-                               .row = difference.first.row,
-                               .column = difference.first.column,
-                               .count = difference.count,
-                               .of = found.rows * found.columns,
-                               .expected = value(expected),
-                               .found = value(found)});
+    Mismatch& mismatch = seen.mismatches.emplace_back();
+    mismatch.check = check;
+    mismatch.mode = lane.mode;
+    mismatch.place.rank = lane.rank;
+    mismatch.place.kind = "output";
+    mismatch.row = difference.first.row;
+    mismatch.column = difference.first.column;
+    mismatch.count = difference.count;
+    mismatch.of = found.rows * found.columns;
+    mismatch.expected = value(expected);
+    mismatch.found = value(found);
     tell_corruption(lane, seen,
                     check == Check::oracle ? "the result is not the model's"
                                            : "a graph computes other rows than eager does");
