@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "runtime/binding.hpp"
@@ -160,7 +161,7 @@ class Executor {
         tasks, [](const Task& each) { return each.placement.real == each.placement.rows; });
     const LaneRules rules{.exact = whole && data_ != nullptr, .written = true};
     batch_ = next_batch(event);
-    fill_inputs(event, tasks);
+    fill_inputs(event, tasks, seen);
     std::vector<Lane> lanes = lanes_of(event, tasks, false, seen);
     const auto begin = std::chrono::steady_clock::now();
     auto failed = run_lanes(lanes, rules, seen);
@@ -178,7 +179,37 @@ class Executor {
     compare_with_oracle(tasks, lanes, seen);
     compare_with_eager(tasks, lanes, eager, seen);
     check_static_guards(tasks, seen);
+    auto wrong = backend_.end_event(seen.symptom != Symptom::none);
+    if (!wrong) return tl::unexpected(std::move(wrong.error()));
+    if (*wrong && whole && data_ != nullptr) {
+      if (auto found = find_first_wrong(event, tasks, seen); !found) return found;
+    }
     if (event.event->kind == PlanEventKind::capture) keep_graphs(event, tasks, lanes);
+    return {};
+  }
+
+  // Runs the same once more and looks for the operation behind which rows are wrong.
+  Result<void> find_first_wrong(const EventRun& event, const std::vector<Task>& tasks,
+                                EventObservation& seen) {
+    Stages stages(*data_);
+    std::set<std::int64_t> coordinates;
+    std::int64_t rows = 0;
+    for (const Running& running : event.runnings) {
+      running.ranks.for_each([&](std::int64_t rank) {
+        const Placement at = placement_of(timeline_, event, running, rank);
+        coordinates.insert(at.coordinate);
+        rows = std::max(rows, at.first + at.real);
+      });
+    }
+    for (const std::int64_t each : coordinates) stages.add(each, batch_, rows);
+    EventObservation again{.event = event.index};
+    std::vector<Lane> lanes = lanes_of(event, tasks, false, again);
+    auto failed = run_lanes(lanes, {.written = true, .stages = &stages}, again);
+    if (!failed) return tl::unexpected(std::move(failed.error()));
+    if (seen.symptom == Symptom::silent_corruption && again.place && again.place->op >= 0) {
+      seen.place = again.place;
+      seen.text += "; behind " + again.place->kind + ", " + again.text;
+    }
     return {};
   }
 
@@ -267,18 +298,19 @@ class Executor {
     return 1 + replays_[event.runnings.front().capture_event]++ % kReplayBatches;
   }
 
-  void fill_inputs(const EventRun& event, const std::vector<Task>& tasks) {
+  void fill_inputs(const EventRun& event, const std::vector<Task>& tasks, EventObservation& seen) {
     for (const Task& task : tasks) {
       for (std::size_t i = 0; i < task.body->input_rows.size(); ++i) {
         const Operand operand{Operand::Where::input, static_cast<std::int64_t>(i),
                               task.body->input_rows[i]};
         const Matrix input = memory_[task.rank].at(operand, *task.body, RankMemory::Pool::eager);
-        data_ == nullptr ? fill_plain(task, i, input) : fill_tokens(event, task, input);
+        data_ == nullptr ? fill_plain(task, i, input) : fill_tokens(event, task, input, seen);
       }
     }
   }
 
-  void fill_tokens(const EventRun& event, const Task& task, const Matrix& input) {
+  void fill_tokens(const EventRun& event, const Task& task, const Matrix& input,
+                   EventObservation& seen) {
     const Placement& at = task.placement;
     const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
     if (at.real > 0) {
@@ -289,8 +321,24 @@ class Executor {
     padding.data = input.row(at.real);
     padding.rows = input.rows - at.real;
     if (padding.rows <= 0) return;
+    fill_unwritten({padding.data, padding.bytes()}, padding.type);
     const auto poison = static_cast<Poison>(event.index % kPoisons);
     backend_.poison(padding, poison, static_cast<std::uint64_t>(event.index));
+    for (std::int64_t row = 0; row < padding.rows; ++row) {
+      if (!is_unwritten({padding.row(row), padding.row_bytes()}, padding.type)) continue;
+      tell_plain_padding(ranks_[task.rank], at.real + row, seen);
+      return;
+    }
+  }
+
+  // A padding row that holds no poison proves nothing.
+  static void tell_plain_padding(std::int64_t rank, std::int64_t row, EventObservation& seen) {
+    const OpPlace place{.rank = rank, .kind = "input"};
+    seen.mismatches.push_back({.check = Check::padding, .place = place, .row = row});
+    if (seen.symptom != Symptom::none) return;
+    seen.symptom = Symptom::silent_corruption;
+    seen.place = place;
+    seen.text = "a padding row was not poisoned, so that nothing is known of what it does";
   }
 
   void fill_plain(const Task& task, std::size_t input, const Matrix& rows) const {

@@ -67,7 +67,7 @@ bool LaneRun::begin(Lane& lane, Bound& bound) {
     bound.call.in = std::span(bound.in).first(what.inputs);
     bound.call.out = std::span(bound.out).first(what.outputs);
     backend_.compute(weights_, bound.call);
-    if (!check_outputs(lane, bound)) return false;
+    if (!check_outputs(lane, bound) || !check_stage(lane, bound)) return false;
   }
   ++lane.next;
   return true;
@@ -154,6 +154,18 @@ bool LaneRun::check_outputs(Lane& lane, const Bound& bound) {
     }
   }
   return true;
+}
+
+// Whether the residual stream still holds what the model says.
+bool LaneRun::check_stage(Lane& lane, const Bound& bound) {
+  if (rules_.stages == nullptr || bound.what->op == nullptr) return true;
+  const LocalCall& call = bound.call;
+  if (call.role == Role::attention) lane.attended_layer = call.layer;
+  const auto row = rules_.stages->first_wrong_row(call, lane.attended_layer == call.layer);
+  if (!row) return true;
+  fail(lane, Symptom::silent_corruption,
+       "row " + std::to_string(*row) + " is not the model's from here on");
+  return false;
 }
 
 // What the library moved against what the plan says.

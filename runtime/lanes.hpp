@@ -12,6 +12,7 @@
 #include "runtime/binding.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/observation.hpp"
+#include "runtime/stages.hpp"
 #include "sim/timeline.hpp"
 
 namespace capsize {
@@ -25,13 +26,15 @@ struct Lane {
   std::vector<Bound> bound;
   std::string_view mode;  // "eager", "capture", "replay"
 
-  std::size_t next = 0;  // the instruction that it is at
+  std::size_t next = 0;              // the instruction that it is at
+  std::int64_t attended_layer = -1;  // whose attention it has run last
   enum class State : std::uint8_t { ready, waiting, finished, failed } state = State::ready;
 };
 
 struct LaneRules {
   bool exact = false;    // every element of every output is checked: no row holds poison
   bool written = false;  // outputs are poisoned before they are written, and checked afterwards
+  const Stages* stages = nullptr;  // where given: looks for the operation that went wrong
 };
 
 class LaneRun {
@@ -52,10 +55,10 @@ class LaneRun {
   [[nodiscard]] bool begin(Lane& lane, Bound& bound);
   [[nodiscard]] bool meet(Lane& lane, Bound& bound);
   [[nodiscard]] bool settle(Lane& lane, const Arrived& arrived);
-  void end(Lane& lane);
   void prepare_outputs(const Lane& lane, const Bound& bound) const;
   [[nodiscard]] bool check_outputs(Lane& lane, const Bound& bound);
   [[nodiscard]] bool check_counts(Lane& lane, const Bound& bound, const Arrived& arrived);
+  [[nodiscard]] bool check_stage(Lane& lane, const Bound& bound);
   void watch(const Lane& lane, const Bound& bound) const;
   void fail(Lane& lane, Symptom symptom, std::string text);
   void add_mismatch(Lane& lane, Check check, const Matrix& out, ElementPlace first,

@@ -14,7 +14,8 @@ std::uint64_t token_of(std::int64_t coordinate, std::int64_t index) {
 
 }  // namespace
 
-ModelData::ModelData(const ExactModel& model, ElementType type) : weights_(model), type_(type) {}
+ModelData::ModelData(const ExactModel& model, ElementType type)
+    : weights_(model), oracle_(model), type_(type) {}
 
 ModelData::Rows ModelData::rows(std::int64_t coordinate, std::uint64_t batch, std::int64_t count) {
   Batch& known = batch_of(coordinate, batch);
@@ -43,7 +44,7 @@ void ModelData::grow(Batch& batch, std::int64_t count) {
   std::vector<std::int32_t> output(columns);
   for (std::int64_t row = batch.count; row < count; ++row) {
     entry_row(model, token_of(batch.coordinate, row), batch.batch, entry);
-    forward(model, entry, output);
+    oracle_.forward(entry, output);
     const std::size_t at = static_cast<std::size_t>(row) * columns * element;
     for (std::size_t j = 0; j < columns; ++j) {
       store(type_, batch.entry.data() + at + j * element, entry[j]);
@@ -54,6 +55,18 @@ void ModelData::grow(Batch& batch, std::int64_t count) {
     batch.nonzero.push_back(before + static_cast<std::int64_t>(columns) - zeros);
   }
   batch.count = count;
+}
+
+std::vector<std::vector<std::int32_t>> ModelData::residuals(std::int64_t coordinate,
+                                                            std::uint64_t batch,
+                                                            std::int64_t token) const {
+  const auto columns = static_cast<std::size_t>(weights_.model().hidden);
+  std::vector<std::int32_t> entry(columns);
+  std::vector<std::int32_t> output(columns);
+  std::vector<std::vector<std::int32_t>> out;
+  entry_row(weights_.model(), token_of(coordinate, token), batch, entry);
+  oracle_.forward(entry, output, &out);
+  return out;
 }
 
 ModelData& RunContext::model(const ExactModel& model, ElementType type) {

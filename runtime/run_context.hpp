@@ -29,6 +29,10 @@ class ModelData {
     std::int64_t nonzero = 0;  // elements of `expected` that are not zero
   };
   [[nodiscard]] Rows rows(std::int64_t coordinate, std::uint64_t batch, std::int64_t count);
+  // What the residual stream of one token holds (Oracle::forward).
+  [[nodiscard]] std::vector<std::vector<std::int32_t>> residuals(std::int64_t coordinate,
+                                                                 std::uint64_t batch,
+                                                                 std::int64_t token) const;
 
  private:
   struct Batch {
@@ -43,6 +47,7 @@ class ModelData {
   void grow(Batch& batch, std::int64_t count);
 
   Weights weights_;
+  Oracle oracle_;
   ElementType type_;
   std::vector<Batch> batches_;
 };

@@ -138,11 +138,17 @@ void Oracle::add_experts(const Layer& layer, const Row& x, Row& out) const {
 }
 
 void Oracle::forward(std::span<const std::int32_t> entry, std::span<std::int32_t> output) const {
+  forward(entry, output, nullptr);
+}
+
+void Oracle::forward(std::span<const std::int32_t> entry, std::span<std::int32_t> output,
+                     std::vector<std::vector<std::int32_t>>* residuals) const {
   Row hidden(entry.begin(), entry.end());
   Row residual(hidden.size(), 0);
   Row x(hidden.size(), 0);
   const auto add_and_normalize = [&] {
     for (std::size_t j = 0; j < hidden.size(); ++j) residual[j] = wrap(hidden[j] + residual[j]);
+    if (residuals != nullptr) residuals->push_back(residual);
     normalize(residual, x);
     std::ranges::fill(hidden, 0);
   };
@@ -157,6 +163,7 @@ void Oracle::forward(std::span<const std::int32_t> entry, std::span<std::int32_t
     }
   }
   for (std::size_t j = 0; j < hidden.size(); ++j) output[j] = wrap(hidden[j] + residual[j]);
+  if (residuals != nullptr) residuals->emplace_back(output.begin(), output.end());
 }
 
 void forward(const ExactModel& model, std::span<const std::int32_t> entry,

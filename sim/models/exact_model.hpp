@@ -67,6 +67,10 @@ class Oracle {
  public:
   explicit Oracle(const ExactModel& model);
   void forward(std::span<const std::int32_t> entry, std::span<std::int32_t> output) const;
+  // The same; `residuals` is given what the residual stream holds behind each addition: two rows a
+  // layer, then the output.
+  void forward(std::span<const std::int32_t> entry, std::span<std::int32_t> output,
+               std::vector<std::vector<std::int32_t>>* residuals) const;
 
  private:
   struct UnitWeights {
