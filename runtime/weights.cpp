@@ -1,0 +1,310 @@
+// The weights of a model, in the form that a rank computes with: 64 units at a time, one bit of a
+// word for each.
+//
+//   up    a unit reads its sum modulo 4 only. Of all units the two bits of up * x modulo 4 are
+//         written down for every column and every x modulo 4; 64 sums are added up with the
+//         handful of bit operations of a two-bit adder.
+//   down  the active units' numbers -1, 0, 1, 2 are 2 * (second bit) - (not first bit), and for
+//         every 4 units and each of their 16 combinations the sum of their rows of `down` is
+//         written down.
+//
+// A share is a mask over the units. The oracle multiplies and adds instead; both must agree.
+#include <algorithm>
+#include <cassert>
+
+#include "runtime/local_work.hpp"
+#include "runtime/row_work.hpp"
+
+namespace capsize {
+namespace {
+
+constexpr std::int64_t kWordUnits = 64;
+constexpr std::int64_t kNibbleUnits = 4;
+constexpr std::int64_t kNibbles = kWordUnits / kNibbleUnits;
+
+// Sixteen columns of the sums of up to 64 units, each 1 or -1: 8 bits hold them.
+constexpr std::int64_t kLaneColumns = 16;
+using Lanes [[gnu::vector_size(kLaneColumns)]] = std::int8_t;
+
+// Four experts' logits.
+constexpr std::int64_t kLogitLanes = 4;
+using Logits [[gnu::vector_size(kLogitLanes * sizeof(std::int32_t))]] = std::uint32_t;
+
+constexpr std::int64_t divided_up(std::int64_t number, std::int64_t by) {
+  return (number + by - 1) / by;
+}
+
+// The two bits of a number modulo 4, for each of 64 units.
+struct TwoBits {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+};
+
+std::uint64_t bits_below(std::int64_t count) {
+  return count >= kWordUnits ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+}
+
+// The units of a share that lie in the word that begins with unit `first`.
+std::uint64_t mask_of(Share share, std::int64_t first) {
+  const std::int64_t from = std::clamp<std::int64_t>(share.first - first, 0, kWordUnits);
+  const std::int64_t to =
+      std::clamp<std::int64_t>(share.first + share.count - first, 0, kWordUnits);
+  return from < to ? bits_below(to) & ~bits_below(from) : 0;
+}
+
+// Where the weights of some units come from.
+struct Source {
+  const ExactModel& model;
+  std::int64_t layer = 0;
+  LayerPart part = LayerPart::attention;
+  std::int64_t expert = 0;
+  [[nodiscard]] int at(WeightKind kind, std::int64_t unit, std::int64_t column) const {
+    return weight_at(model, layer, part, kind, expert, unit, column);
+  }
+};
+
+// The units of attention, of an MLP or of one expert.
+class UnitTables {
+ public:
+  UnitTables(const Source& source, std::int64_t units)
+      : columns_(source.model.hidden), units_(units) {
+    for (std::int64_t first = 0; first < units; first += kWordUnits) {
+      add_up(source, first);
+      add_down(source, first);
+    }
+  }
+
+  [[nodiscard]] std::int64_t lanes() const { return divided_up(columns_, kLaneColumns); }
+
+  // out += the share's part. `x` and `out` have room for whole lanes.
+  void add(Share share, const std::int32_t* x, std::int32_t* out) const {
+    for (std::int64_t first = 0; first < units_; first += kWordUnits) {
+      const std::uint64_t mask = mask_of(share, first);
+      if (mask == 0) continue;
+      const std::int64_t word = first / kWordUnits;
+      const TwoBits sums = sums_of(&up_[static_cast<std::size_t>(word * columns_ * 4)], x);
+      const std::int64_t nibbles = divided_up(std::min(kWordUnits, units_ - first), kNibbleUnits);
+      const Lanes* down = &down_[static_cast<std::size_t>(word * kNibbles * 16 * lanes())];
+      for (std::int64_t lane = 0; lane < lanes(); ++lane) {
+        add_rows({.low = ~sums.low & mask, .high = sums.high & mask}, nibbles, down + lane,
+                 out + lane * kLaneColumns);
+      }
+    }
+  }
+
+ private:
+  void add_up(const Source& source, std::int64_t first) {
+    const std::int64_t count = std::min(kWordUnits, units_ - first);
+    for (std::int64_t j = 0; j < columns_; ++j) {
+      for (int x = 0; x < 4; ++x) {
+        TwoBits products;
+        for (std::int64_t unit = 0; unit < count; ++unit) {
+          const int product = source.at(WeightKind::up, first + unit, j) * x;
+          products.low |= static_cast<std::uint64_t>(product & 1) << unit;
+          products.high |= static_cast<std::uint64_t>((product >> 1) & 1) << unit;
+        }
+        up_.push_back(products);
+      }
+    }
+  }
+
+  void add_down(const Source& source, std::int64_t first) {
+    for (std::int64_t nibble = first; nibble < first + kWordUnits; nibble += kNibbleUnits) {
+      for (int combination = 0; combination < 16; ++combination) {
+        for (std::int64_t column = 0; column < columns_; column += kLaneColumns) {
+          Lanes sums{};
+          for (std::int64_t lane = 0; lane < std::min(kLaneColumns, columns_ - column); ++lane) {
+            sums[lane] = nibble_sum(source, nibble, combination, column + lane);
+          }
+          down_.push_back(sums);
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] std::int8_t nibble_sum(const Source& source, std::int64_t nibble, int combination,
+                                       std::int64_t column) const {
+    int sum = 0;
+    for (std::int64_t unit = 0; unit < kNibbleUnits; ++unit) {
+      const bool active = ((combination >> unit) & 1) != 0 && nibble + unit < units_;
+      if (active) sum += source.at(WeightKind::down, nibble + unit, column);
+    }
+    return static_cast<std::int8_t>(sum);
+  }
+
+  [[nodiscard]] TwoBits sums_of(const TwoBits* up, const std::int32_t* x) const {
+    TwoBits sums;
+    for (std::int64_t j = 0; j < columns_; ++j) {
+      const TwoBits& product = up[j * 4 + (x[j] & 3)];
+      sums.high ^= product.high ^ (sums.low & product.low);
+      sums.low ^= product.low;
+    }
+    return sums;
+  }
+
+  // `numbers`: units that count -1 (low) and 2 (high).
+  void add_rows(TwoBits numbers, std::int64_t nibbles, const Lanes* down, std::int32_t* out) const {
+    Lanes ones{};
+    Lanes twos{};
+    for (std::int64_t nibble = 0; nibble < nibbles; ++nibble) {
+      ones += down[static_cast<std::int64_t>(numbers.low & 15U) * lanes()];
+      twos += down[static_cast<std::int64_t>(numbers.high & 15U) * lanes()];
+      numbers.low >>= kNibbleUnits;
+      numbers.high >>= kNibbleUnits;
+      down += 16 * lanes();
+    }
+    for (std::int64_t j = 0; j < kLaneColumns; ++j) {
+      out[j] += 2 * std::int32_t{twos[j]} - std::int32_t{ones[j]};
+    }
+  }
+
+  std::int64_t columns_ = 0;
+  std::int64_t units_ = 0;
+  std::vector<TwoBits> up_;  // word, column, x modulo 4
+  std::vector<Lanes> down_;  // word, nibble, combination, sixteen columns
+};
+
+// Which experts a row is for. The logit is the sum of x where the router has 1, less the sum where
+// it has -1; twice the first sum less the sum of all: the first sum alone orders the experts.
+class Router {
+ public:
+  explicit Router(const Source& source)
+      : columns_(source.model.hidden),
+        experts_(source.model.experts),
+        wanted_(std::min(source.model.experts, source.model.experts_per_token)) {
+    for (std::int64_t first = 0; first < experts_; first += kLogitLanes) {
+      for (std::int64_t j = 0; j < columns_; ++j) {
+        Logits masks{};
+        for (std::int64_t lane = 0; lane < std::min(kLogitLanes, experts_ - first); ++lane) {
+          if (source.at(WeightKind::router, first + lane, j) > 0) masks[lane] = ~0U;
+        }
+        masks_.push_back(masks);
+      }
+    }
+  }
+
+  [[nodiscard]] std::int64_t keys() const {
+    return divided_up(experts_, kLogitLanes) * kLogitLanes;
+  }
+
+  // Calls `take` for every expert that is chosen. `keys` has room for keys() numbers.
+  template <class Take>
+  void choose(const std::int32_t* x, std::int64_t* keys, Take&& take) const {
+    // A key orders by logit, then the smaller expert first.
+    for (std::int64_t first = 0; first < experts_; first += kLogitLanes) {
+      const Logits* masks = &masks_[static_cast<std::size_t>(first / kLogitLanes * columns_)];
+      Logits sums{};
+      for (std::int64_t j = 0; j < columns_; ++j)
+        sums += static_cast<std::uint32_t>(x[j]) & masks[j];
+      for (std::int64_t lane = 0; lane < kLogitLanes; ++lane) {
+        const auto sum = static_cast<std::int32_t>(sums[lane]);
+        keys[first + lane] = std::int64_t{sum} * kKeys - (first + lane);
+      }
+    }
+    std::int64_t below = INT64_MAX;
+    for (std::int64_t taken = 0; taken < wanted_; ++taken) {
+      std::int64_t best = INT64_MIN;
+      for (std::int64_t expert = 0; expert < experts_; ++expert) {
+        const std::int64_t key = keys[expert] < below ? keys[expert] : INT64_MIN;
+        best = std::max(best, key);
+      }
+      below = best;
+      take(-best & (kKeys - 1));
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kKeys = 1 << 16;  // more experts than any model has
+  std::int64_t columns_ = 0;
+  std::int64_t experts_ = 0;
+  std::int64_t wanted_ = 0;
+  std::vector<Logits> masks_;  // four experts, column
+};
+
+struct LayerTables {
+  UnitTables attention;
+  std::vector<UnitTables> feed_forward;  // the MLP, or one an expert
+  std::optional<Router> router;
+};
+
+LayerTables layer_tables(const ExactModel& model, std::int64_t layer) {
+  Source source{.model = model, .layer = layer};
+  LayerTables made{.attention = UnitTables(source, model.units)};
+  source.part = LayerPart::feed_forward;
+  if (model.kind_of(layer) == LayerMathematics::dense) {
+    made.feed_forward.emplace_back(source, model.units);
+    return made;
+  }
+  made.router.emplace(source);
+  for (; source.expert < model.experts; ++source.expert) {
+    made.feed_forward.emplace_back(source, model.expert_units);
+  }
+  return made;
+}
+
+// Calls `add(x, out)` for every row, where x are the row's integers and out zeros to begin with.
+template <class Add>
+void for_rows(ConstMatrix in, Matrix out, Add&& add) {
+  row_work::with_rows(in.type, in.columns, [&]<class Element>(Element, auto width) {
+    const std::int64_t columns = width.columns();
+    auto padded = width;
+    padded.given = divided_up(columns, kLaneColumns) * kLaneColumns;
+    auto x = padded.template row<std::int32_t>();
+    auto sums = padded.template row<std::int32_t>();
+    for (std::int64_t at = 0; at < in.rows; ++at) {
+      const std::byte* from = in.row(at);
+      std::byte* to = out.row(at);
+      for (std::int64_t j = 0; j < columns; ++j) {
+        x[static_cast<std::size_t>(j)] = Element::integer(row_work::bits_at<Element>(from, j));
+      }
+      std::ranges::fill(sums, 0);
+      add(x.data(), sums.data());
+      for (std::int64_t j = 0; j < columns; ++j) {
+        row_work::put_bits<Element>(to, j, Element::of_integer(sums[static_cast<std::size_t>(j)]));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+struct Weights::Tables {
+  ExactModel model;
+  std::vector<LayerTables> layers;
+};
+
+Weights::Weights(const ExactModel& model) : tables_(std::make_unique<Tables>()) {
+  tables_->model = model;
+  const std::int64_t layers = model.layer_count();
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    tables_->layers.push_back(layer_tables(tables_->model, layer));
+  }
+}
+
+Weights::~Weights() = default;
+
+const ExactModel& Weights::model() const { return tables_->model; }
+
+void Weights::apply(Role role, std::int64_t layer, const WeightShare& share, ConstMatrix in,
+                    Matrix out) const {
+  assert(in.rows == out.rows && in.columns == out.columns && in.type == out.type);
+  assert(in.columns == tables_->model.hidden);
+  const LayerTables& tables = tables_->layers.at(static_cast<std::size_t>(layer));
+  if (role == Role::experts && tables.router) {
+    std::vector<std::int64_t> keys(static_cast<std::size_t>(tables.router->keys()));
+    const Share owned = share.experts;
+    for_rows(in, out, [&](const std::int32_t* x, std::int32_t* sums) {
+      tables.router->choose(x, keys.data(), [&](std::int64_t expert) {
+        if (expert < owned.first || expert >= owned.first + owned.count) return;
+        tables.feed_forward[static_cast<std::size_t>(expert)].add(share.units, x, sums);
+      });
+    });
+    return;
+  }
+  const UnitTables& units =
+      role == Role::attention ? tables.attention : tables.feed_forward.front();
+  for_rows(in, out,
+           [&](const std::int32_t* x, std::int32_t* sums) { units.add(share.units, x, sums); });
+}
+
+}  // namespace capsize
