@@ -77,6 +77,8 @@ void compute_on_host(const Weights* weights, const LocalCall& call) {
   if (call.kind == PlanOpKind::copy && !call.in.empty()) {
     return place_rows(call.in[0], call.to_row, out);
   }
+  // With mathematics, an operation that says nothing of what it computes passes its rows on.
+  if (weights != nullptr) return place_rows(call.in[0], 0, out);
   mix(call, out);
 }
 
