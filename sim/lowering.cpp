@@ -6,12 +6,14 @@
 namespace capsize {
 namespace {
 
-PlanOpKind kind_of(OpKind kind) {
-  switch (kind) {
+PlanOpKind kind_of(const Op& op) {
+  switch (op.kind) {
     case OpKind::attention: return PlanOpKind::attention;
     case OpKind::mlp:
     case OpKind::moe: return PlanOpKind::matmul;
-    case OpKind::local: return PlanOpKind::kernel;
+    case OpKind::local: return op.role == Role::norm ? PlanOpKind::norm : PlanOpKind::kernel;
+    // No `add`: its operands are laid out differently on purpose.
+    case OpKind::add_first: return PlanOpKind::kernel;
     case OpKind::add_norm: return PlanOpKind::add;
     case OpKind::reduce_scatter: return PlanOpKind::reduce_scatter;
     case OpKind::all_gather:
@@ -19,6 +21,7 @@ PlanOpKind kind_of(OpKind kind) {
     case OpKind::sum_into_buffer:
     case OpKind::all_reduce: return PlanOpKind::all_reduce;
     case OpKind::slice:
+    case OpKind::keep_own:
     case OpKind::take_own: return PlanOpKind::slice;
     case OpKind::restart_residual: return PlanOpKind::copy;
   }
@@ -43,7 +46,10 @@ std::vector<std::vector<std::int32_t>> members_of(const GroupFamily& family) {
 
 StepLowering::StepLowering(const SymbolicStep& step, Lifecycle& plan) : step_(step), plan_(plan) {
   groups_.resize(step_.topology->families.size());
-  (void)walk(step_, &trace_);
+  const WalkedStep walked = walk(step_, &trace_);
+  never_fits_ = std::ranges::any_of(walked.obligations, [](const Obligation& each) {
+    return each.kind == ObligationKind::never;
+  });
   add_ops();
   exprs_.reserve(static_cast<std::size_t>(plan_.world) * distinct_.size());
   for (std::int64_t rank = 0; rank < plan_.world; ++rank) {
@@ -73,12 +79,16 @@ void StepLowering::add_ops() {
 }
 
 void StepLowering::add_op(const OpTrace& trace) {
-  const Op& op =
-      step_.blocks[static_cast<std::size_t>(trace.block)].ops[static_cast<std::size_t>(trace.op)];
-  const PlanOpKind kind = kind_of(op.kind);
+  const auto& ops = step_.blocks[static_cast<std::size_t>(trace.block)].ops;
+  const Op& op = ops[static_cast<std::size_t>(trace.op)];
+  const PlanOpKind kind = kind_of(op);
   if (op.kind == OpKind::sum_into_buffer) return add_sum_into_buffer(trace, op);
   if (runs_over_group(kind) && step_.topology->size_of(op.group) <= 1) return;
   if (op.kind == OpKind::all_gather_padded) return add_padded_gather(trace, op);
+  // Experts that are cut over two groups are computed once and leave a sum over both.
+  const bool again = op.kind == OpKind::moe && trace.op > 0 &&
+                     ops[static_cast<std::size_t>(trace.op) - 1].kind == OpKind::moe;
+  if (again) return write(ops_.back(), trace.out);
   push(trace, op, kind);
 }
 
@@ -115,6 +125,8 @@ StepLowering::Lowered& StepLowering::push(const OpTrace& trace, const Op& op, Pl
   Lowered lowered;
   lowered.op.kind = kind;
   lowered.op.rule = op.rule;
+  lowered.op.role = role_of(op);
+  lowered.op.tensor = written_by(op);
   if (runs_over_group(kind)) {
     lowered.op.group = group_of(op.group);
     if (is_collective(kind)) {
@@ -141,7 +153,7 @@ void StepLowering::write(Lowered& lowered, const TravellingTensor& tensor) {
 // Says where operands come from, if not from the operation before; and who made what is left.
 void StepLowering::link(Lowered& lowered, const Op& op) {
   const auto here = static_cast<std::int32_t>(ops_.size());
-  const bool sum = op.kind == OpKind::add_norm;
+  const bool sum = op.kind == OpKind::add_norm || op.kind == OpKind::add_first;
   const std::int32_t read = op.slot == Slot::residual ? residual_ : hidden_;
   if (sum && hidden_ >= 0 && residual_ >= 0) {
     lowered.op.from = std::vector{hidden_, residual_};
@@ -154,9 +166,9 @@ void StepLowering::link(Lowered& lowered, const Op& op) {
       producer.id = std::string(name_of(producer.kind)) + "_" + std::to_string(each);
     }
   }
-  const bool residual_only = op.slot == Slot::residual || op.kind == OpKind::restart_residual;
+  const bool residual_only = lowered.op.tensor == Slot::residual;
   if (!residual_only) hidden_ = here;
-  if (residual_only || sum) residual_ = here;
+  if (residual_only || lowered.op.role == Role::add_norm) residual_ = here;
 }
 
 std::int32_t StepLowering::place_of(const RankRows& rows) {
@@ -206,6 +218,38 @@ void StepLowering::set_padded_rows(const Lowered& lowered, PlanOp& op, std::int6
   op.rows_out = gathers ? all : part;
 }
 
+// A batch that is too short for a zigzag is held whole by every rank of its axis.
+std::vector<GroupId> StepLowering::whole_axes() const {
+  std::vector<GroupId> out;
+  if (never_fits_) return out;
+  const std::int64_t rows = values_[static_cast<std::size_t>(step_.entry_rows.base.index)];
+  for (std::uint8_t i = 0; i < step_.entry_rows.depth; ++i) {
+    const Split& split = step_.entry_rows.splits.at(i);
+    const GroupId axis = groups_[static_cast<std::size_t>(split.axis.index)];
+    if (split.kind == SplitKind::zigzag && rows < 2 * split.ways && axis.valid()) {
+      out.push_back(axis);
+    }
+  }
+  return out;
+}
+
+void StepLowering::make_whole(PlanOp& op, GroupId axis) {
+  const auto unsplit = [axis](const Layout& layout) {
+    Layout out;
+    for (std::uint8_t i = 0; i < layout.depth; ++i) {
+      const LayoutPart part = layout.parts.at(i);
+      if (!(part == LayoutPart{LayoutKind::scattered, axis})) out.push(part);
+    }
+    return out;
+  };
+  for (Layout& each : op.in) each = unsplit(each);
+  if (op.out) op.out = unsplit(*op.out);
+  if (op.kind == PlanOpKind::slice && op.group == axis) {
+    op.kind = PlanOpKind::copy;
+    op.group = {};
+  }
+}
+
 // Everything that tells the programs of two ranks apart.
 std::vector<std::int64_t> StepLowering::signature_of(std::int64_t rank) const {
   std::vector<std::int64_t> out;
@@ -217,6 +261,7 @@ std::vector<std::int64_t> StepLowering::signature_of(std::int64_t rank) const {
 
 std::vector<Program> StepLowering::programs_at(std::int64_t n, bool group_capture) {
   step_.exprs.values_at(n, values_);
+  const std::vector<GroupId> whole = whole_axes();
   std::vector<Program> out;
   std::vector<std::vector<std::int64_t>> signatures;
   std::size_t last = 0;
@@ -229,7 +274,10 @@ std::vector<Program> StepLowering::programs_at(std::int64_t n, bool group_captur
                                                     signatures.begin());
     if (at == signatures.size()) {
       signatures.push_back(std::move(signature));
-      out.push_back(program_of(rank, group_capture));
+      Program& program = out.emplace_back(program_of(rank, group_capture));
+      for (const GroupId axis : whole) {
+        for (PlanOp& op : program.ops) make_whole(op, axis);
+      }
     }
     out[at].ranks.append({rank, rank});
     last = at;
@@ -305,6 +353,10 @@ Lifecycle lower(const Deployment& deployment, const CapturePlan& captures,
     plan.captures.push_back(capture_of(path));
     if (!steps.contains(path.step.get())) {
       steps.try_emplace(path.step.get(), path.step->plan, plan);
+      // All programs compute one model, or the plan says nothing of what they compute.
+      const std::vector<ModelLayers>& layers = path.step->plan.layers;
+      if (steps.size() == 1) plan.layers = layers;
+      if (plan.layers != layers) plan.layers.clear();
     }
   }
   plan.events.reserve(start_up.events.size());

@@ -6,11 +6,13 @@
 //   StepLowering step(symbolic, plan);                             // one forward, for `explain`
 //   event.programs = step.programs_at(28);
 //
-// Kinds of operations: attention stays; mlp and moe become `matmul`, local `kernel`, add_norm an
-// `add` of two operands; a sum into a buffer becomes the copy into the zeroed buffer and an
-// all-reduce; so does a gather of parts that are padded to the largest: a copy, then an all-gather;
-// take_own is a `slice`. Collectives over groups of one rank are left out, as the engines leave
-// them out.
+// Kinds of operations: attention stays; mlp and moe become `matmul` (one, where experts are cut
+// over two groups), local `kernel` or `norm`, add_norm an `add` of two operands, add_first a
+// `kernel`; a sum into a buffer becomes the copy into the zeroed buffer and an all-reduce; so does
+// a gather of parts that are padded to the largest: a copy, then an all-gather; take_own and
+// keep_own are a `slice`. Collectives over groups of one rank are left out, as the engines leave
+// them out. Roles say what each computes, and with Lifecycle::layers a run can compare that with
+// the model.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +59,8 @@ class StepLowering {
   [[nodiscard]] GroupId group_of(GroupId id);
   [[nodiscard]] Layout layout_of(const Layout& layout);
   [[nodiscard]] std::int64_t rows_at(std::int32_t place, std::int64_t rank) const;
+  [[nodiscard]] std::vector<GroupId> whole_axes() const;
+  static void make_whole(PlanOp& op, GroupId axis);
   [[nodiscard]] std::vector<std::int64_t> signature_of(std::int64_t rank) const;
   void set_padded_rows(const Lowered& lowered, PlanOp& op, std::int64_t rank) const;
   [[nodiscard]] Program program_of(std::int64_t rank, bool group_capture) const;
@@ -72,6 +76,7 @@ class StepLowering {
   std::vector<std::int64_t> values_;  // of all expressions, at the n in question
   std::int32_t hidden_ = -1;          // the operation that made each tensor; -1: not in this block
   std::int32_t residual_ = -1;
+  bool never_fits_ = false;  // its layouts break at every count
 };
 
 // The warm-up (eager) or capture of one size of a path, in the path's unit. `step` lowers its step.

@@ -67,7 +67,9 @@ class Walker {
         Tensor& tensor = tensors_.at(static_cast<std::size_t>(op.slot));
         if (trace_ != nullptr) trace_->push_back({block_, op_, tensor, tensors_[1], {}});
         apply(op, tensor);
-        if (trace_ != nullptr) trace_->back().out = tensor;
+        if (trace_ != nullptr) {
+          trace_->back().out = tensors_.at(static_cast<std::size_t>(written_by(op)));
+        }
         previous_ = op.kind;
       }
     }
@@ -83,7 +85,8 @@ class Walker {
       case OpKind::attention:
       case OpKind::mlp:
       case OpKind::moe: make_partial(op, tensor); break;
-      case OpKind::add_norm: add_norm(); break;
+      case OpKind::add_norm: add_to(tensors_[0].layout); break;
+      case OpKind::add_first: add_first(op); break;
       case OpKind::reduce_scatter: reduce_scatter(op, tensor); break;
       case OpKind::all_gather: all_gather(op, tensor); break;
       case OpKind::all_gather_padded: all_gather_padded(op, tensor); break;
@@ -91,6 +94,7 @@ class Walker {
       case OpKind::slice: slice(op, tensor); break;
       case OpKind::take_own: take_own(op, tensor); break;
       case OpKind::sum_into_buffer: sum_into_buffer(op, tensor); break;
+      case OpKind::keep_own: break;  // the residual holds the rows that it held
       case OpKind::restart_residual: tensors_[1] = tensors_[0]; break;
     }
   }
@@ -112,10 +116,20 @@ class Walker {
     tensor.layout.push({LayoutKind::partial, op.group});
   }
 
-  void add_norm() {
+  // The sum over the group that follows adds what its first rank has added.
+  void add_first(const Op& op) {
+    Layout whole = tensors_[0].layout;
+    if (size_of(op.group) > 1 && !take_partial(whole, op.group)) {
+      never("its operand is no unreduced sum of the group");
+    }
+    add_to(whole);
+  }
+
+  // hidden, laid out as `layout`, and residual are added up.
+  void add_to(const Layout& layout) {
     const Tensor& hidden = tensors_[0];
     const Tensor& residual = tensors_[1];
-    if (!(hidden.layout == residual.layout)) never("hidden and residual are split differently");
+    if (!(layout == residual.layout)) never("hidden and residual are split differently");
     if (hidden.rows == residual.rows) return;
     for (const Coordinates& at : extremes({&hidden.rows, &residual.rows})) {
       equal(rows_at(step_.exprs, hidden.rows, at), rows_at(step_.exprs, residual.rows, at), at,
@@ -346,41 +360,6 @@ class Walker {
 };
 
 }  // namespace
-
-std::string_view name_of(OpKind kind) {
-  switch (kind) {
-    case OpKind::attention: return "attention";
-    case OpKind::mlp: return "mlp";
-    case OpKind::moe: return "moe";
-    case OpKind::local: return "local";
-    case OpKind::add_norm: return "add_norm";
-    case OpKind::reduce_scatter: return "reduce_scatter";
-    case OpKind::all_gather: return "all_gather";
-    case OpKind::all_gather_padded: return "all_gather_padded";
-    case OpKind::all_reduce: return "all_reduce";
-    case OpKind::slice: return "slice";
-    case OpKind::take_own: return "take_own";
-    case OpKind::sum_into_buffer: return "sum_into_buffer";
-    case OpKind::restart_residual: return "restart_residual";
-  }
-  return "local";
-}
-
-std::string_view name_of(Role role) {
-  switch (role) {
-    case Role::move: return "move";
-    case Role::attention: return "attention";
-    case Role::mlp: return "mlp";
-    case Role::experts: return "experts";
-    case Role::add_norm: return "add_norm";
-    case Role::add: return "add";
-    case Role::add_first: return "add_first";
-    case Role::norm: return "norm";
-    case Role::restart: return "restart";
-    case Role::keep: return "keep";
-  }
-  return "move";
-}
 
 WalkedStep walk(SymbolicStep& step, std::vector<OpTrace>* trace) {
   return Walker(step, trace).run();

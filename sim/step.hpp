@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "sim/expr.hpp"
+#include "sim/models/layers.hpp"
 #include "sim/topology.hpp"
 
 namespace capsize {
@@ -79,18 +80,20 @@ struct RankRows {
 enum class Slot : std::uint8_t { hidden, residual };
 
 enum class OpKind : std::uint8_t {
-  attention,          // hidden in full over `group` -> Partial(group); rows unchanged
-  mlp,                // the same for a dense MLP whose weights are cut over `group`
-  moe,                // the same for experts cut over `group`
-  local,              // an MLP, experts or a norm on the rows at hand; rows and layout unchanged
-  add_norm,           // hidden + residual, norm: both operands need equal rows on every rank
-  reduce_scatter,     // Partial(group) -> Scattered(group)
-  all_gather,         // Scattered(group) -> full, into a buffer of `buffer` rows
+  attention,       // hidden in full over `group` -> Partial(group); rows unchanged
+  mlp,             // the same for a dense MLP whose weights are cut over `group`
+  moe,             // the same for experts cut over `group`
+  local,           // an MLP, experts or a norm on the rows at hand; rows and layout unchanged
+  add_norm,        // hidden + residual, norm: both operands need equal rows on every rank
+  add_first,       // the first rank of `group`, whose unreduced sum hidden is, adds residual to it
+  reduce_scatter,  // Partial(group) -> Scattered(group)
+  all_gather,      // Scattered(group) -> full, into a buffer of `buffer` rows
   all_gather_padded,  // the same for unequal parts, padded to the largest: asks nothing
   sum_into_buffer,    // each rank adds its part at its own place of a buffer that is then summed
   all_reduce,         // Partial(group) -> full
   slice,              // full -> Scattered(group), no communication, uneven parts allowed
   take_own,           // back to the rows that this rank held before a gather; no communication
+  keep_own,           // residual := the rows of hidden, on all ranks of `group`, that it had before
   restart_residual,   // residual := hidden
 };
 
@@ -115,7 +118,8 @@ enum class Role : std::uint8_t {
 struct Op {
   OpKind kind = OpKind::local;
   Slot slot = Slot::hidden;
-  GroupId group = {};  // the communicator (or the axis of a slice)
+  GroupId group = {};      // the communicator (or the axis of a slice)
+  Role role = Role::move;  // where the kind alone does not say it: see role_of()
   // Axes along which a reduce-scatter leaves its rows split, outermost first, where they are not
   // the group itself: a reduce-scatter over tp leaves rows split over attention dp and tp.
   std::array<GroupId, 2> axes{};
@@ -124,6 +128,11 @@ struct Op {
   std::string_view buffer_name = {};
   std::string_view rule = {};  // the engine's function that issues it
 };
+
+// What the operation computes, by its kind or as it says itself.
+[[nodiscard]] Role role_of(const Op& op);
+// The tensor that it leaves behind; an add_norm leaves both.
+[[nodiscard]] Slot written_by(const Op& op);
 
 // A run of equal layers.
 struct LayerBlock {
@@ -143,6 +152,8 @@ struct SymbolicStep {
   Layout entry_layout;  // of hidden and residual when the layer stack begins
   RankRows entry_rows;
   std::vector<LayerBlock> blocks;
+  // The model's layers, first to last. Empty where the blocks are not one forward of one batch.
+  std::vector<ModelLayers> layers = {};
 };
 
 }  // namespace capsize

@@ -98,7 +98,9 @@ class Simulation {
   }
 
   void apply(const Op& op, Tensor& tensor) {
-    if (op.kind == OpKind::add_norm) return add_norm();
+    if (op.kind == OpKind::add_norm) return add_norm(tensors_[0].unsummed);
+    if (op.kind == OpKind::add_first) return add_first(op.group);
+    if (op.kind == OpKind::keep_own) return keep_own();
     if (op.kind == OpKind::restart_residual) tensors_[1] = tensors_[0];
     if (op.kind == OpKind::local || op.kind == OpKind::restart_residual) return;
     if (topology_.size_of(op.group) <= 1) return;
@@ -114,9 +116,30 @@ class Simulation {
     }
   }
 
-  void add_norm() {
+  void add_norm(const std::vector<GroupId>& unsummed) {
     if (tensors_[0].on != tensors_[1].on) fault_ = "hidden and residual hold different rows";
-    if (tensors_[0].unsummed != tensors_[1].unsummed) fault_ = "one operand is a part of a sum";
+    if (unsummed != tensors_[1].unsummed) fault_ = "one operand is a part of a sum";
+  }
+
+  // What one rank of a group adds to its part of a sum is added once.
+  void add_first(GroupId group) {
+    std::vector<GroupId> others = tensors_[0].unsummed;
+    if (std::erase(others, group) == 0 && topology_.size_of(group) > 1) {
+      fault_ = "nothing to sum over the group";
+    }
+    add_norm(others);
+  }
+
+  // The residual is taken back from hidden, which must hold all of its rows, summed.
+  void keep_own() {
+    if (!tensors_[0].unsummed.empty()) fault_ = "its operand is a part of a sum";
+    for (std::size_t rank = 0; rank < world(); ++rank) {
+      RowList there = tensors_[0].on[rank];
+      RowList wanted = tensors_[1].on[rank];
+      std::ranges::sort(there);
+      std::ranges::sort(wanted);
+      if (!std::ranges::includes(there, wanted)) fault_ = "a row of the residual is not gathered";
+    }
   }
 
   // Calls f(ranks of the group) for every group of the family.

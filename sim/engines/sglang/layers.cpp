@@ -1,5 +1,6 @@
 #include "sim/engines/sglang/layers.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,7 @@ class StepBuilder {
     for (std::size_t i = 0; i < sparse_.size(); ++i) {
       sparse_[i] = is_sparse_layer(*in.model, static_cast<std::int64_t>(i));
     }
+    say_layers();
     if (sizes_.attn_dp > 1) step_.entry_layout.push({LayoutKind::scattered, kAttnDp});
     if (splits_context()) step_.entry_layout.push({LayoutKind::scattered, kAttnCp});
   }
@@ -54,6 +56,24 @@ class StepBuilder {
   [[nodiscard]] bool splits_context() const { return in_.splits_context && sizes_.attn_cp > 1; }
   [[nodiscard]] bool sparse(std::int64_t layer) const {
     return sparse_[static_cast<std::size_t>(layer)];
+  }
+
+  // What the model computes, layer by layer. The two halves of a two-batch overlap are no forward
+  // of one batch.
+  void say_layers() {
+    const bool overlapped = in_.splits_batch && std::ranges::find(sparse_, true) != sparse_.end();
+    if (overlapped && in_.facts.layer_communicator) return;
+    std::vector<ModelLayers>& layers = step_.layers;
+    for (const bool sparse : sparse_) {
+      const LayerMathematics kind = sparse && in_.facts.layer_communicator
+                                        ? LayerMathematics::sparse
+                                        : LayerMathematics::dense;
+      if (!layers.empty() && layers.back().kind == kind) {
+        ++layers.back().count;
+      } else {
+        layers.push_back({kind, 1});
+      }
+    }
   }
 
   // Rows of this forward: `local_` fills the local buffer (the unsplit count is what the engine
@@ -188,6 +208,19 @@ class StepBuilder {
       add({.kind = OpKind::add_norm, .rule = kGather});
       return;
     }
+    // Where attention is not cut, the norm works on the few own rows. Elsewhere the gather has to
+    // sum first: rank 0 adds the residual, and the norm works on what all replicas hold.
+    const bool norm_first = sizes_.attn_tp() == 1;
+    add(norm_first ? Op{.kind = OpKind::add_norm, .rule = kGather}
+                   : Op{.kind = OpKind::add_first, .group = kAttnTp, .rule = kGather});
+    gather_global();
+    if (norm_first) return;
+    add({.kind = OpKind::keep_own, .group = kAttnDp, .rule = kGather});
+    add({.kind = OpKind::local, .role = Role::norm, .rule = kGather});
+  }
+
+  // The own rows into the buffer of all replicas.
+  void gather_global() {
     const Op into_global{.kind = OpKind::all_gather,
                          .group = kTp,
                          .buffer = global_,
@@ -198,9 +231,7 @@ class StepBuilder {
       sum.kind = OpKind::sum_into_buffer;
       return add(sum);
     }
-    if (sizes_.attn_tp() == 1) {
-      add({.kind = OpKind::add_norm, .rule = kGather});
-    } else {
+    if (sizes_.attn_tp() > 1) {
       add({.kind = OpKind::reduce_scatter, .group = kAttnTp, .rule = kGather});
     }
     add(into_global);
@@ -221,7 +252,9 @@ class StepBuilder {
   }
 
   void add_mlp(const LayerContext& context, const Transitions& t) {
-    if (t.modes.mlp == ScatterMode::scattered) return add({.kind = OpKind::local});
+    if (t.modes.mlp == ScatterMode::scattered) {
+      return add({.kind = OpKind::local, .role = context.sparse ? Role::experts : Role::mlp});
+    }
     if (!context.sparse || sizes_.attn_dp > 1) {
       add({.kind = context.sparse ? OpKind::moe : OpKind::mlp, .group = kTp});
       if (sizes_.attn_dp == 1 || in_.dp_padding == DpPadding::sum_len) {
@@ -237,7 +270,7 @@ class StepBuilder {
     switch (t.after_mlp) {
       case AfterMlp::trivial: break;
       case AfterMlp::gather:
-        add({.kind = OpKind::add_norm, .rule = kGatherSum});
+        add({.kind = OpKind::add_norm, .role = Role::add, .rule = kGatherSum});
         if (sizes_.attn_tp() > 1) gather_local(Slot::hidden, kGatherSum);
         add({.kind = OpKind::restart_residual, .rule = kGatherSum});
         break;
