@@ -1,23 +1,20 @@
 // Finds out whether a launcher started this process, and loads the MPI module then.
 #include "cli/ranks.hpp"
 
-#include <dlfcn.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <filesystem>
 #include <string_view>
 #include <thread>
 
-#include "cli/mpi/module.hpp"
+#include "runtime/mpi/module.hpp"
+#include "runtime/mpi_module.hpp"
 
 namespace capsize::cli {
 namespace {
-
-constexpr const char* kModule = "capsize_mpi.so";
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -40,12 +37,6 @@ const char* launcher() {
   return environment("PMIX_RANK").empty() ? nullptr : "PMIX_RANK";
 }
 
-std::string module_path() {
-  std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  return (program.parent_path() / kModule).string();
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Ranks>> Ranks::join() {
@@ -53,27 +44,20 @@ Result<std::unique_ptr<Ranks>> Ranks::join() {
   if (name == nullptr) return std::unique_ptr<Ranks>();
   const std::string started =
       std::string("a launcher has started this process (") + name + " is set)";
-  const std::string path = module_path();
-  const auto cannot = [&](std::string why) {
+  const auto cannot = [&](const std::string& why) {
     return tl::unexpected(
-        Error{"mpi", started + ", but its MPI cannot be used: " + std::move(why),
+        Error{"mpi", started + ", but its MPI cannot be used: " + why,
               "build capsize where MPI is installed (Debian: libopenmpi-dev), run it without the "
               "launcher, or take shards by hand: --shard 1/2, --shard 2/2, then --merge"});
   };
-  // MPI libraries load parts of their own, which look for symbols of the first.
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) {
-    const char* why = dlerror();
-    return cannot(why == nullptr ? "no " + path : std::string(why));
-  }
-  void* symbol = dlsym(library, "capsize_mpi");
-  if (symbol == nullptr) return cannot(path + " is no module of capsize");
-  const CapsizeMpi* module = reinterpret_cast<decltype(&capsize_mpi)>(symbol)();
-  std::unique_ptr<Ranks> ranks(new Ranks(library, module));
-  if (const int error = module->start(); error != 0) return cannot(module->text(error));
+  const Result<MpiModule> module = MpiModule::open();
+  if (!module) return cannot(module.error().text);
+  const CapsizeMpi& calls = module->calls();
+  std::unique_ptr<Ranks> ranks(new Ranks(*module));
+  if (const int error = calls.start(); error != 0) return cannot(calls.text(error));
   ranks->started_ = true;
-  ranks->rank_ = module->rank();
-  ranks->size_ = module->size();
+  ranks->rank_ = calls.rank();
+  ranks->size_ = calls.size();
   if (const auto wanted = number_in(name); wanted && name != std::string_view("PMIX_RANK") &&
                                            *wanted != static_cast<unsigned>(ranks->size_)) {
     return cannot("the launcher says " + std::to_string(*wanted) + " ranks, MPI " +
@@ -82,14 +66,8 @@ Result<std::unique_ptr<Ranks>> Ranks::join() {
   return ranks;
 }
 
-// The library stays loaded: MPI leaves handlers behind that run when the process ends.
 Ranks::~Ranks() {
-  if (started_) (void)module_->stop();
-}
-
-Error Ranks::error_of(int error) const {
-  return Error{"mpi", module_->text(error),
-               "a rank may have died; see the launcher's own messages"};
+  if (started_) (void)module_.calls().stop();
 }
 
 Result<std::vector<std::string>> Ranks::gather(const std::string& bytes) const {
@@ -97,14 +75,14 @@ Result<std::vector<std::string>> Ranks::gather(const std::string& bytes) const {
   const CapsizeTake take = [](void* context, int /*rank*/, const char* begin, std::uint64_t count) {
     static_cast<std::vector<std::string>*>(context)->emplace_back(begin, count);
   };
-  const int error = module_->gather(bytes.data(), bytes.size(), take, &out);
-  if (error != 0) return tl::unexpected(error_of(error));
+  const int error = module_.calls().gather(bytes.data(), bytes.size(), take, &out);
+  if (error != 0) return tl::unexpected(module_.error_of(error));
   return out;
 }
 
 Result<std::int64_t> Ranks::broadcast(std::int64_t value) const {
-  if (const int error = module_->broadcast(&value); error != 0) {
-    return tl::unexpected(error_of(error));
+  if (const int error = module_.calls().broadcast(&value); error != 0) {
+    return tl::unexpected(module_.error_of(error));
   }
   return value;
 }

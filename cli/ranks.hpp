@@ -8,9 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/mpi_module.hpp"
 #include "sim/error.hpp"
-
-struct CapsizeMpi;
 
 namespace capsize::cli {
 
@@ -34,11 +33,9 @@ class Ranks {
   [[nodiscard]] Result<void> agree(const Result<void>& mine) const;
 
  private:
-  Ranks(void* library, const CapsizeMpi* module) : library_(library), module_(module) {}
-  [[nodiscard]] Error error_of(int error) const;
+  explicit Ranks(const MpiModule& module) : module_(module) {}
 
-  void* library_;
-  const CapsizeMpi* module_;
+  MpiModule module_;
   int rank_ = 0;
   int size_ = 1;
   bool started_ = false;
