@@ -15,29 +15,44 @@ inline constexpr std::uint32_t kSign = 0x80000000U;
 inline constexpr std::uint32_t kInfinity = 0x7f800000U;
 inline constexpr std::uint32_t kLargestExactBits = 0x4b800000U;  // 2^24 as a float
 
-// What an element that holds no integer becomes: the number's other side of zero, so that a norm
-// sees it; two away from it modulo 4 and far away modulo 256, so that units and wrapped sums do,
-// also where the true integer is a neighbour.
-[[nodiscard]] constexpr std::int32_t estranged(std::int32_t near) {
-  constexpr std::int32_t kAway = 256 + 86;
-  return near < 0 ? near + kAway : near - kAway;
+// All ones where left < right, else zero; both below 2^31. Masks instead of conditions, because
+// compilers put the floating-point work of one side behind a branch, and then there are no vectors.
+[[nodiscard]] constexpr std::uint32_t mask_if_below(std::uint32_t left, std::uint32_t right) {
+  return static_cast<std::uint32_t>(static_cast<std::int32_t>(left - right) >> 31);
+}
+[[nodiscard]] constexpr std::uint32_t chosen(std::uint32_t mask, std::uint32_t where_set,
+                                             std::uint32_t elsewhere) {
+  return (mask & where_set) | (~mask & elsewhere);
 }
 
-[[nodiscard]] constexpr bool is_exact(float value, std::int32_t bound) {
+// What an element that holds no integer becomes: the number's other side of zero, so that a norm
+// sees it; two away from it modulo 4 and far away modulo 256, so that units and wrapped sums do,
+// also where the true integer is a neighbour. `mask` zero: what it was.
+[[nodiscard]] constexpr std::int32_t estranged(std::int32_t near, std::uint32_t mask) {
+  constexpr std::int32_t kAway = 256 + 86;
+  const std::int32_t sign = near >> 31;
+  const std::int32_t away = (-kAway ^ sign) - sign;
+  return near + (away & static_cast<std::int32_t>(mask));
+}
+
+// The integer part of a float of magnitude up to `most` (else 0), and all ones where the float is
+// not that integer.
+struct Whole {
+  std::int32_t integer = 0;
+  std::uint32_t inexact = 0;
+};
+[[nodiscard]] constexpr Whole whole_of(float value, std::uint32_t most_bits) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  const bool small = (bits & ~kSign) <= kLargestExactBits;
-  const float kept = std::bit_cast<float>(small ? bits : 0U);
-  const auto whole = static_cast<std::int32_t>(kept);
-  return small & (static_cast<float>(whole) == kept) & (whole <= bound) & (whole >= -bound);
+  const std::uint32_t small = mask_if_below(bits & ~kSign, most_bits + 1U);
+  const auto integer = static_cast<std::int32_t>(std::bit_cast<float>(bits & small));
+  const auto again = std::bit_cast<std::uint32_t>(static_cast<float>(integer));
+  const std::uint32_t differs = (again ^ bits) & ~kSign;  // -0 is 0
+  return {integer, ~small | mask_if_below(0U, differs)};
 }
 
 [[nodiscard]] constexpr std::int32_t integer_of(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const bool small = (bits & ~kSign) <= kLargestExactBits;
-  const float kept = std::bit_cast<float>(small ? bits : 0U);
-  const auto whole = static_cast<std::int32_t>(kept);
-  const bool exact = small & (static_cast<float>(whole) == kept);
-  return exact ? whole : estranged(whole);
+  const Whole whole = whole_of(value, kLargestExactBits);
+  return estranged(whole.integer, whole.inexact);
 }
 
 // All of these round to the nearest, ties to even.
@@ -49,14 +64,15 @@ inline constexpr std::uint32_t kLargestExactBits = 0x4b800000U;  // 2^24 as a fl
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
   const std::uint32_t quiet = (bits >> 16) | 0x40U;  // rounding could carry a NaN into a number
-  return static_cast<std::uint16_t>((bits & ~kSign) > kInfinity ? quiet : rounded);
+  const std::uint32_t is_nan = mask_if_below(kInfinity, bits & ~kSign);
+  return static_cast<std::uint16_t>(chosen(is_nan, quiet, rounded));
 }
 
 [[nodiscard]] constexpr float fp16_to_float(std::uint16_t bits) {
   // The exponent's bias differs by 112; the product also gives subnormal numbers their place.
   const std::uint32_t magnitude = (bits & 0x7fffU) << 13;
   const float scaled = std::bit_cast<float>(magnitude) * 0x1p112F;
-  const std::uint32_t infinite = magnitude >= (0x7c00U << 13) ? kInfinity : 0U;
+  const std::uint32_t infinite = ~mask_if_below(magnitude, 0x7c00U << 13) & kInfinity;
   const std::uint32_t sign = (bits & 0x8000U) << 16;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(scaled) | infinite | sign);
 }
@@ -66,12 +82,13 @@ inline constexpr std::uint32_t kLargestExactBits = 0x4b800000U;  // 2^24 as a fl
   const std::uint32_t magnitude = bits & ~kSign;
   // From 65520 on the nearest is infinity. Below 2^-14 numbers are multiples of 2^-24, which is the
   // last place of a float near one half: the addition rounds.
-  const std::uint32_t bounded = magnitude < 0x477ff000U ? magnitude : 0x477ff000U;
+  constexpr std::uint32_t kTooLarge = 0x477ff000U;
+  const std::uint32_t bounded = chosen(mask_if_below(magnitude, kTooLarge), magnitude, kTooLarge);
   const std::uint32_t normal = (bounded - (112U << 23) + 0xfffU + ((bounded >> 13) & 1U)) >> 13;
   const std::uint32_t tiny =
       std::bit_cast<std::uint32_t>(std::bit_cast<float>(bounded) + 0.5F) - 0x3f000000U;
-  const std::uint32_t number = bounded < 0x38800000U ? tiny : normal;
-  const std::uint32_t kept = magnitude > kInfinity ? 0x7e00U : number;
+  const std::uint32_t number = chosen(mask_if_below(bounded, 0x38800000U), tiny, normal);
+  const std::uint32_t kept = chosen(mask_if_below(kInfinity, magnitude), 0x7e00U, number);
   return static_cast<std::uint16_t>(((bits & kSign) >> 16) | kept);
 }
 
@@ -97,7 +114,7 @@ struct Codec {
     if constexpr (kIsInteger) {
       const bool exact = bits + kLargestExact <= 2U * kLargestExact;
       const std::int32_t low = static_cast<std::int16_t>(bits & 0xffffU);
-      return exact ? static_cast<std::int32_t>(bits) : estranged(low);
+      return exact ? static_cast<std::int32_t>(bits) : estranged(low, ~0U);
     } else {
       return integer_of(to_float(bits));
     }
@@ -110,11 +127,14 @@ struct Codec {
     if constexpr (kIsInteger) return a + b;
     return of_float(to_float(a) + to_float(b));
   }
-  [[nodiscard]] static constexpr bool holds_up_to(Bits bits, std::int32_t bound) {
+  // All ones where the bits are no integer of magnitude up to `bound`, else zero.
+  [[nodiscard]] static constexpr std::uint32_t beyond(Bits bits, std::int32_t bound) {
     if constexpr (kIsInteger) {
-      return bits + static_cast<std::uint32_t>(bound) <= 2U * static_cast<std::uint32_t>(bound);
+      const auto most = static_cast<std::uint32_t>(bound);
+      return bits + most <= 2U * most ? 0U : ~0U;
     } else {
-      return is_exact(to_float(bits), bound);
+      const auto most = std::bit_cast<std::uint32_t>(static_cast<float>(bound));
+      return whole_of(to_float(bits), most).inexact;
     }
   }
 };

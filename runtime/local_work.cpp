@@ -81,6 +81,31 @@ void norm_wide(const Row& row, std::byte* out, std::int64_t columns) {
   }
 }
 
+// out = combination(left, right), element by element: the rows of a matrix lie one behind the
+// other. By blocks that are read before they are written, so that `out` may be one of the others.
+template <class Element, class Combination>
+void combine(ConstMatrix left, ConstMatrix right, Matrix out, Combination combination) {
+  using Bits = typename Element::Bits;
+  constexpr std::int64_t kBlock = 64;
+  const std::byte* from_left = left.data;
+  const std::byte* from_right = right.data;
+  std::byte* to = out.data;
+  const std::int64_t elements = out.rows * out.columns;
+  std::int64_t at = 0;
+  for (; at + kBlock <= elements; at += kBlock) {
+    std::array<Bits, kBlock> sums;
+    for (std::int64_t i = 0; i < kBlock; ++i) {
+      sums[static_cast<std::size_t>(i)] =
+          combination(bits_at<Element>(from_left, at + i), bits_at<Element>(from_right, at + i));
+    }
+    std::memcpy(to + static_cast<std::size_t>(at) * sizeof(Bits), sums.data(), sizeof sums);
+  }
+  for (; at < elements; ++at) {
+    put_bits<Element>(
+        to, at, combination(bits_at<Element>(from_left, at), bits_at<Element>(from_right, at)));
+  }
+}
+
 }  // namespace
 
 Share share_of(std::int64_t total, std::int64_t parts, std::int64_t position) {
@@ -139,25 +164,18 @@ void add_norm(ConstMatrix hidden, ConstMatrix residual, Matrix hidden_out, Matri
   });
 }
 
-// The rows of a matrix lie one behind the other: element by element, all of them are one row.
 void add(ConstMatrix hidden, ConstMatrix residual, Matrix out, bool wrap) {
   assert(hidden.rows == residual.rows && hidden.rows == out.rows);
   assert(hidden.columns == residual.columns && hidden.columns == out.columns);
-  const std::int64_t elements = hidden.rows * hidden.columns;
   codec::with_codec(hidden.type, [&]<class Element>(Element) {
-    if (wrap) {
-      for (std::int64_t at = 0; at < elements; ++at) {
-        const std::int32_t sum = Element::integer(bits_at<Element>(hidden.data, at)) +
-                                 Element::integer(bits_at<Element>(residual.data, at));
-        put_bits<Element>(out.data, at, Element::of_integer(wrapped(sum)));
-      }
-      return;
+    using Bits = typename Element::Bits;
+    if (!wrap) {
+      return combine<Element>(hidden, residual, out,
+                              [](Bits left, Bits right) { return Element::sum(left, right); });
     }
-    for (std::int64_t at = 0; at < elements; ++at) {
-      put_bits<Element>(
-          out.data, at,
-          Element::sum(bits_at<Element>(hidden.data, at), bits_at<Element>(residual.data, at)));
-    }
+    combine<Element>(hidden, residual, out, [](Bits left, Bits right) {
+      return Element::of_integer(wrapped(Element::integer(left) + Element::integer(right)));
+    });
   });
 }
 

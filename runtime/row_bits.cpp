@@ -108,19 +108,19 @@ std::optional<ElementPlace> first_inexact(ConstMatrix rows, std::int64_t bound) 
   const auto most = static_cast<std::int32_t>(
       std::clamp<std::int64_t>(bound, 0, std::int64_t{codec::kLargestExact}));
   return codec::with_codec(rows.type, [&]<class Element>(Element) -> std::optional<ElementPlace> {
-    const auto sound = [&](std::int64_t at) {
-      return Element::holds_up_to(bits_at<Element>(rows.data, at), most);
+    const auto beyond = [&](std::int64_t at) {
+      return Element::beyond(bits_at<Element>(rows.data, at), most);
     };
     // All is well nearly always: whole blocks without a branch, then the place.
     constexpr std::int64_t kBlock = 256;
     const std::int64_t elements = rows.rows * rows.columns;
     for (std::int64_t begin = 0; begin < elements; begin += kBlock) {
       const std::int64_t end = std::min(elements, begin + kBlock);
-      std::int32_t wrong = 0;
-      for (std::int64_t at = begin; at < end; ++at) wrong |= sound(at) ? 0 : 1;
+      std::uint32_t wrong = 0;
+      for (std::int64_t at = begin; at < end; ++at) wrong |= beyond(at);
       if (wrong == 0) continue;
       std::int64_t at = begin;
-      while (sound(at)) ++at;
+      while (beyond(at) == 0) ++at;
       return ElementPlace{.row = at / rows.columns, .column = at % rows.columns};
     }
     return std::nullopt;

@@ -21,6 +21,7 @@ namespace {
 constexpr std::int64_t kWordUnits = 64;
 constexpr std::int64_t kNibbleUnits = 4;
 constexpr std::int64_t kNibbles = kWordUnits / kNibbleUnits;
+constexpr std::int64_t kCombinations = 1 << kNibbleUnits;
 
 // Sixteen columns of the sums of up to 64 units, each 1 or -1: 8 bits hold them.
 constexpr std::int64_t kLaneColumns = 16;
@@ -33,6 +34,8 @@ using Logits [[gnu::vector_size(kLogitLanes * sizeof(std::int32_t))]] = std::uin
 constexpr std::int64_t divided_up(std::int64_t number, std::int64_t by) {
   return (number + by - 1) / by;
 }
+
+constexpr std::int64_t lanes_of(std::int64_t columns) { return divided_up(columns, kLaneColumns); }
 
 // The two bits of a number modulo 4, for each of 64 units.
 struct TwoBits {
@@ -67,26 +70,27 @@ struct Source {
 class UnitTables {
  public:
   UnitTables(const Source& source, std::int64_t units)
-      : columns_(source.model.hidden), units_(units) {
+      : columns_(source.model.hidden), lanes_(lanes_of(columns_)), units_(units) {
     for (std::int64_t first = 0; first < units; first += kWordUnits) {
       add_up(source, first);
       add_down(source, first);
     }
   }
 
-  [[nodiscard]] std::int64_t lanes() const { return divided_up(columns_, kLaneColumns); }
-
   // out += the share's part. `x` and `out` have room for whole lanes.
-  void add(Share share, const std::int32_t* x, std::int32_t* out) const {
+  template <class RowWidth>
+  void add(Share share, RowWidth width, const std::int32_t* x, std::int32_t* out) const {
+    const std::int64_t columns = width.columns();
+    const std::int64_t lanes = lanes_of(columns);
     for (std::int64_t first = 0; first < units_; first += kWordUnits) {
       const std::uint64_t mask = mask_of(share, first);
       if (mask == 0) continue;
       const std::int64_t word = first / kWordUnits;
-      const TwoBits sums = sums_of(&up_[static_cast<std::size_t>(word * columns_ * 4)], x);
+      const TwoBits sums = sums_of(&up_[static_cast<std::size_t>(word * columns * 4)], columns, x);
       const std::int64_t nibbles = divided_up(std::min(kWordUnits, units_ - first), kNibbleUnits);
-      const Lanes* down = &down_[static_cast<std::size_t>(word * kNibbles * 16 * lanes())];
-      for (std::int64_t lane = 0; lane < lanes(); ++lane) {
-        add_rows({.low = ~sums.low & mask, .high = sums.high & mask}, nibbles, down + lane,
+      const Lanes* down = &down_[static_cast<std::size_t>(word * kNibbles * kCombinations * lanes)];
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        add_rows({.low = ~sums.low & mask, .high = sums.high & mask}, nibbles, down + lane, lanes,
                  out + lane * kLaneColumns);
       }
     }
@@ -96,45 +100,41 @@ class UnitTables {
   void add_up(const Source& source, std::int64_t first) {
     const std::int64_t count = std::min(kWordUnits, units_ - first);
     for (std::int64_t j = 0; j < columns_; ++j) {
-      for (int x = 0; x < 4; ++x) {
-        TwoBits products;
-        for (std::int64_t unit = 0; unit < count; ++unit) {
-          const int product = source.at(WeightKind::up, first + unit, j) * x;
-          products.low |= static_cast<std::uint64_t>(product & 1) << unit;
-          products.high |= static_cast<std::uint64_t>((product >> 1) & 1) << unit;
+      std::array<TwoBits, 4> products{};
+      for (std::int64_t unit = 0; unit < count; ++unit) {
+        const int weight = source.at(WeightKind::up, first + unit, j);
+        for (int x = 0; x < 4; ++x) {
+          TwoBits& product = products[static_cast<std::size_t>(x)];
+          product.low |= static_cast<std::uint64_t>((weight * x) & 1) << unit;
+          product.high |= static_cast<std::uint64_t>(((weight * x) >> 1) & 1) << unit;
         }
-        up_.push_back(products);
       }
+      up_.insert(up_.end(), products.begin(), products.end());
     }
   }
 
   void add_down(const Source& source, std::int64_t first) {
     for (std::int64_t nibble = first; nibble < first + kWordUnits; nibble += kNibbleUnits) {
-      for (int combination = 0; combination < 16; ++combination) {
-        for (std::int64_t column = 0; column < columns_; column += kLaneColumns) {
-          Lanes sums{};
-          for (std::int64_t lane = 0; lane < std::min(kLaneColumns, columns_ - column); ++lane) {
-            sums[lane] = nibble_sum(source, nibble, combination, column + lane);
+      const std::size_t begin = down_.size();
+      const auto lanes = static_cast<std::size_t>(lanes_);
+      down_.resize(begin + kCombinations * lanes);
+      for (std::int64_t unit = 0; unit < kNibbleUnits && nibble + unit < units_; ++unit) {
+        for (std::int64_t j = 0; j < columns_; ++j) {
+          const auto weight =
+              static_cast<std::int8_t>(source.at(WeightKind::down, nibble + unit, j));
+          Lanes* sums = &down_[begin + static_cast<std::size_t>(j / kLaneColumns)];
+          for (std::size_t combination = 0; combination < kCombinations; ++combination) {
+            const bool active = ((combination >> unit) & 1U) != 0;
+            if (active) sums[combination * lanes][j % kLaneColumns] += weight;
           }
-          down_.push_back(sums);
         }
       }
     }
   }
 
-  [[nodiscard]] std::int8_t nibble_sum(const Source& source, std::int64_t nibble, int combination,
-                                       std::int64_t column) const {
-    int sum = 0;
-    for (std::int64_t unit = 0; unit < kNibbleUnits; ++unit) {
-      const bool active = ((combination >> unit) & 1) != 0 && nibble + unit < units_;
-      if (active) sum += source.at(WeightKind::down, nibble + unit, column);
-    }
-    return static_cast<std::int8_t>(sum);
-  }
-
-  [[nodiscard]] TwoBits sums_of(const TwoBits* up, const std::int32_t* x) const {
+  static TwoBits sums_of(const TwoBits* up, std::int64_t columns, const std::int32_t* x) {
     TwoBits sums;
-    for (std::int64_t j = 0; j < columns_; ++j) {
+    for (std::int64_t j = 0; j < columns; ++j) {
       const TwoBits& product = up[j * 4 + (x[j] & 3)];
       sums.high ^= product.high ^ (sums.low & product.low);
       sums.low ^= product.low;
@@ -143,15 +143,16 @@ class UnitTables {
   }
 
   // `numbers`: units that count -1 (low) and 2 (high).
-  void add_rows(TwoBits numbers, std::int64_t nibbles, const Lanes* down, std::int32_t* out) const {
+  static void add_rows(TwoBits numbers, std::int64_t nibbles, const Lanes* down, std::int64_t lanes,
+                       std::int32_t* out) {
     Lanes ones{};
     Lanes twos{};
     for (std::int64_t nibble = 0; nibble < nibbles; ++nibble) {
-      ones += down[static_cast<std::int64_t>(numbers.low & 15U) * lanes()];
-      twos += down[static_cast<std::int64_t>(numbers.high & 15U) * lanes()];
+      ones += down[static_cast<std::int64_t>(numbers.low & 15U) * lanes];
+      twos += down[static_cast<std::int64_t>(numbers.high & 15U) * lanes];
       numbers.low >>= kNibbleUnits;
       numbers.high >>= kNibbleUnits;
-      down += 16 * lanes();
+      down += kCombinations * lanes;
     }
     for (std::int64_t j = 0; j < kLaneColumns; ++j) {
       out[j] += 2 * std::int32_t{twos[j]} - std::int32_t{ones[j]};
@@ -159,6 +160,7 @@ class UnitTables {
   }
 
   std::int64_t columns_ = 0;
+  std::int64_t lanes_ = 0;
   std::int64_t units_ = 0;
   std::vector<TwoBits> up_;  // word, column, x modulo 4
   std::vector<Lanes> down_;  // word, nibble, combination, sixteen columns
@@ -188,13 +190,14 @@ class Router {
   }
 
   // Calls `take` for every expert that is chosen. `keys` has room for keys() numbers.
-  template <class Take>
-  void choose(const std::int32_t* x, std::int64_t* keys, Take&& take) const {
+  template <class RowWidth, class Take>
+  void choose(RowWidth width, const std::int32_t* x, std::int64_t* keys, Take&& take) const {
+    const std::int64_t columns = width.columns();
     // A key orders by logit, then the smaller expert first.
     for (std::int64_t first = 0; first < experts_; first += kLogitLanes) {
-      const Logits* masks = &masks_[static_cast<std::size_t>(first / kLogitLanes * columns_)];
+      const Logits* masks = &masks_[static_cast<std::size_t>(first / kLogitLanes * columns)];
       Logits sums{};
-      for (std::int64_t j = 0; j < columns_; ++j)
+      for (std::int64_t j = 0; j < columns; ++j)
         sums += static_cast<std::uint32_t>(x[j]) & masks[j];
       for (std::int64_t lane = 0; lane < kLogitLanes; ++lane) {
         const auto sum = static_cast<std::int32_t>(sums[lane]);
@@ -242,13 +245,14 @@ LayerTables layer_tables(const ExactModel& model, std::int64_t layer) {
   return made;
 }
 
-// Calls `add(x, out)` for every row, where x are the row's integers and out zeros to begin with.
+// Calls `add(width, x, out)` for every row, where x are the row's integers and out zeros to begin
+// with.
 template <class Add>
 void for_rows(ConstMatrix in, Matrix out, Add&& add) {
   row_work::with_rows(in.type, in.columns, [&]<class Element>(Element, auto width) {
     const std::int64_t columns = width.columns();
     auto padded = width;
-    padded.given = divided_up(columns, kLaneColumns) * kLaneColumns;
+    padded.given = lanes_of(columns) * kLaneColumns;
     auto x = padded.template row<std::int32_t>();
     auto sums = padded.template row<std::int32_t>();
     for (std::int64_t at = 0; at < in.rows; ++at) {
@@ -258,7 +262,7 @@ void for_rows(ConstMatrix in, Matrix out, Add&& add) {
         x[static_cast<std::size_t>(j)] = Element::integer(row_work::bits_at<Element>(from, j));
       }
       std::ranges::fill(sums, 0);
-      add(x.data(), sums.data());
+      add(width, x.data(), sums.data());
       for (std::int64_t j = 0; j < columns; ++j) {
         row_work::put_bits<Element>(to, j, Element::of_integer(sums[static_cast<std::size_t>(j)]));
       }
@@ -293,18 +297,19 @@ void Weights::apply(Role role, std::int64_t layer, const WeightShare& share, Con
   if (role == Role::experts && tables.router) {
     std::vector<std::int64_t> keys(static_cast<std::size_t>(tables.router->keys()));
     const Share owned = share.experts;
-    for_rows(in, out, [&](const std::int32_t* x, std::int32_t* sums) {
-      tables.router->choose(x, keys.data(), [&](std::int64_t expert) {
+    for_rows(in, out, [&](auto width, const std::int32_t* x, std::int32_t* sums) {
+      tables.router->choose(width, x, keys.data(), [&](std::int64_t expert) {
         if (expert < owned.first || expert >= owned.first + owned.count) return;
-        tables.feed_forward[static_cast<std::size_t>(expert)].add(share.units, x, sums);
+        tables.feed_forward[static_cast<std::size_t>(expert)].add(share.units, width, x, sums);
       });
     });
     return;
   }
   const UnitTables& units =
       role == Role::attention ? tables.attention : tables.feed_forward.front();
-  for_rows(in, out,
-           [&](const std::int32_t* x, std::int32_t* sums) { units.add(share.units, x, sums); });
+  for_rows(in, out, [&](auto width, const std::int32_t* x, std::int32_t* sums) {
+    units.add(share.units, width, x, sums);
+  });
 }
 
 }  // namespace capsize
