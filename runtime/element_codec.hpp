@@ -92,6 +92,20 @@ struct Whole {
   return static_cast<std::uint16_t>(((bits & kSign) >> 16) | kept);
 }
 
+// The same of integers, which are neither NaN nor small: less is to be done.
+[[nodiscard]] constexpr std::uint16_t integer_to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+}
+
+[[nodiscard]] constexpr std::uint16_t integer_to_fp16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value * 0x1p-112F);
+  const std::uint32_t magnitude = bits & ~kSign;
+  const std::uint32_t rounded = (magnitude + 0xfffU + ((magnitude >> 13) & 1U)) >> 13;
+  const std::uint32_t kept = chosen(mask_if_below(rounded, 0x7c00U), rounded, 0x7c00U);
+  return static_cast<std::uint16_t>(((bits & kSign) >> 16) | kept);
+}
+
 // One element type: its bits, the integer in them, the bits of an integer of magnitude up to 2^24
 // (that are exact where the type holds it), its own addition.
 template <ElementType kType>
@@ -121,7 +135,10 @@ struct Codec {
   }
   [[nodiscard]] static constexpr Bits of_integer(std::int32_t value) {
     if constexpr (kIsInteger) return static_cast<std::uint32_t>(value);
-    return of_float(static_cast<float>(value));
+    const auto number = static_cast<float>(value);
+    if constexpr (kType == ElementType::bf16) return integer_to_bf16(number);
+    if constexpr (kType == ElementType::fp16) return integer_to_fp16(number);
+    return static_cast<Bits>(std::bit_cast<std::uint32_t>(number));
   }
   [[nodiscard]] static constexpr Bits sum(Bits a, Bits b) {
     if constexpr (kIsInteger) return a + b;

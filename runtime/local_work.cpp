@@ -37,11 +37,11 @@ Thresholds thresholds(std::int64_t squares, std::int64_t columns) {
 
 template <class Number>
 Number normalized(Number value, Number one, Number two, Number three) {
-  const Number magnitude = static_cast<Number>(value < 0 ? -value : value);
-  const Number steps = static_cast<Number>(static_cast<Number>(magnitude >= one) +
-                                           static_cast<Number>(magnitude >= two) +
-                                           static_cast<Number>(magnitude >= three));
-  return static_cast<Number>(value < 0 ? -steps : steps);
+  const auto sign = static_cast<Number>(value < 0 ? -1 : 0);
+  const auto magnitude = static_cast<Number>((value ^ sign) - sign);
+  const auto steps = static_cast<Number>((magnitude >= one ? 1 : 0) + (magnitude >= two ? 1 : 0) +
+                                         (magnitude >= three ? 1 : 0));
+  return static_cast<Number>((steps ^ sign) - sign);
 }
 
 // Rows of a residual stream: magnitudes up to 2^8, so that 16 bits hold an element and 32 the sum
@@ -51,7 +51,7 @@ constexpr std::int32_t kNarrowest = 256;
 constexpr std::int64_t kNarrowColumns = 1 << 14;
 
 template <class Element, class Row>
-void norm_narrow(const Row& row, std::byte* out, std::int64_t columns) {
+void norm_narrow(Row& row, std::byte* out, std::int64_t columns) {
   std::int32_t squares = 0;
   for (std::int64_t j = 0; j < columns; ++j) {
     squares += std::int32_t{row[static_cast<std::size_t>(j)]} * row[static_cast<std::size_t>(j)];
@@ -61,8 +61,11 @@ void norm_narrow(const Row& row, std::byte* out, std::int64_t columns) {
   const auto two = static_cast<Narrow>(at.two);
   const auto three = static_cast<Narrow>(at.three);
   for (std::int64_t j = 0; j < columns; ++j) {
-    const Narrow value = normalized(row[static_cast<std::size_t>(j)], one, two, three);
-    put_bits<Element>(out, j, Element::of_integer(value));
+    Narrow& value = row[static_cast<std::size_t>(j)];
+    value = normalized(value, one, two, three);
+  }
+  for (std::int64_t j = 0; j < columns; ++j) {
+    put_bits<Element>(out, j, Element::of_integer(row[static_cast<std::size_t>(j)]));
   }
 }
 
