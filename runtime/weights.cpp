@@ -10,7 +10,9 @@
 //
 // A share is a mask over the units. The oracle multiplies and adds instead; both must agree.
 #include <algorithm>
+#include <bit>
 #include <cassert>
+#include <cstring>
 
 #include "runtime/local_work.hpp"
 #include "runtime/row_work.hpp"
@@ -171,11 +173,11 @@ class UnitTables {
 class Router {
  public:
   explicit Router(const Source& source)
-      : columns_(source.model.hidden),
-        experts_(source.model.experts),
-        wanted_(std::min(source.model.experts, source.model.experts_per_token)) {
+      : experts_(source.model.experts),
+        wanted_(std::min(source.model.experts, source.model.experts_per_token)),
+        expert_bits_(static_cast<int>(std::bit_width(static_cast<std::uint64_t>(experts_)))) {
     for (std::int64_t first = 0; first < experts_; first += kLogitLanes) {
-      for (std::int64_t j = 0; j < columns_; ++j) {
+      for (std::int64_t j = 0; j < source.model.hidden; ++j) {
         Logits masks{};
         for (std::int64_t lane = 0; lane < std::min(kLogitLanes, experts_ - first); ++lane) {
           if (source.at(WeightKind::router, first + lane, j) > 0) masks[lane] = ~0U;
@@ -185,42 +187,47 @@ class Router {
     }
   }
 
+  // How many numbers `choose` needs room for.
   [[nodiscard]] std::int64_t keys() const {
     return divided_up(experts_, kLogitLanes) * kLogitLanes;
   }
 
-  // Calls `take` for every expert that is chosen. `keys` has room for keys() numbers.
+  // Calls `take` for every expert that is chosen.
   template <class RowWidth, class Take>
-  void choose(RowWidth width, const std::int32_t* x, std::int64_t* keys, Take&& take) const {
-    const std::int64_t columns = width.columns();
-    // A key orders by logit, then the smaller expert first.
+  void choose(RowWidth width, const std::int32_t* x, std::int32_t* keys, Take&& take) const {
+    fill_keys(width.columns(), x, keys);
+    std::int32_t below = INT32_MAX;
+    for (std::int64_t taken = 0; taken < wanted_; ++taken) {
+      std::int32_t best = INT32_MIN;
+      for (std::int64_t expert = 0; expert < experts_; ++expert) {
+        best = std::max(best, keys[expert] < below ? keys[expert] : INT32_MIN);
+      }
+      below = best;
+      const std::uint32_t expert = (0U - static_cast<std::uint32_t>(best)) & expert_mask();
+      take(static_cast<std::int64_t>(expert));
+    }
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t expert_mask() const { return (1U << expert_bits_) - 1U; }
+
+  // A key orders by logit, then the smaller expert first; no two are equal.
+  void fill_keys(std::int64_t columns, const std::int32_t* x, std::int32_t* keys) const {
+    Logits experts = {0, 1, 2, 3};
     for (std::int64_t first = 0; first < experts_; first += kLogitLanes) {
       const Logits* masks = &masks_[static_cast<std::size_t>(first / kLogitLanes * columns)];
       Logits sums{};
       for (std::int64_t j = 0; j < columns; ++j)
         sums += static_cast<std::uint32_t>(x[j]) & masks[j];
-      for (std::int64_t lane = 0; lane < kLogitLanes; ++lane) {
-        const auto sum = static_cast<std::int32_t>(sums[lane]);
-        keys[first + lane] = std::int64_t{sum} * kKeys - (first + lane);
-      }
-    }
-    std::int64_t below = INT64_MAX;
-    for (std::int64_t taken = 0; taken < wanted_; ++taken) {
-      std::int64_t best = INT64_MIN;
-      for (std::int64_t expert = 0; expert < experts_; ++expert) {
-        const std::int64_t key = keys[expert] < below ? keys[expert] : INT64_MIN;
-        best = std::max(best, key);
-      }
-      below = best;
-      take(-best & (kKeys - 1));
+      const Logits ordered = (sums << expert_bits_) - experts;
+      std::memcpy(keys + first, &ordered, sizeof ordered);
+      experts += kLogitLanes;
     }
   }
 
- private:
-  static constexpr std::int64_t kKeys = 1 << 16;  // more experts than any model has
-  std::int64_t columns_ = 0;
   std::int64_t experts_ = 0;
   std::int64_t wanted_ = 0;
+  int expert_bits_ = 0;
   std::vector<Logits> masks_;  // four experts, column
 };
 
@@ -245,8 +252,13 @@ LayerTables layer_tables(const ExactModel& model, std::int64_t layer) {
   return made;
 }
 
-// Calls `add(width, x, out)` for every row, where x are the row's integers and out zeros to begin
-// with.
+// Units read sums modulo 4, to which poison may look real. A row that no norm leaves starts with
+// what no exact sum gives, alone or from as many ranks as add theirs up, and not a multiple of 256.
+constexpr std::int32_t kLargestNormed = 3;
+constexpr std::int32_t kStrange = 4096 + 86;
+
+// Calls `add(width, x, out)` for every row, where x are the row's integers, and out what it adds
+// to.
 template <class Add>
 void for_rows(ConstMatrix in, Matrix out, Add&& add) {
   row_work::with_rows(in.type, in.columns, [&]<class Element>(Element, auto width) {
@@ -258,10 +270,13 @@ void for_rows(ConstMatrix in, Matrix out, Add&& add) {
     for (std::int64_t at = 0; at < in.rows; ++at) {
       const std::byte* from = in.row(at);
       std::byte* to = out.row(at);
+      std::int32_t strange = 0;
       for (std::int64_t j = 0; j < columns; ++j) {
-        x[static_cast<std::size_t>(j)] = Element::integer(row_work::bits_at<Element>(from, j));
+        const std::int32_t value = Element::integer(row_work::bits_at<Element>(from, j));
+        x[static_cast<std::size_t>(j)] = value;
+        strange |= (kLargestNormed + value) | (kLargestNormed - value);  // negative where it is
       }
-      std::ranges::fill(sums, 0);
+      std::ranges::fill(sums, strange < 0 ? kStrange : 0);
       add(width, x.data(), sums.data());
       for (std::int64_t j = 0; j < columns; ++j) {
         row_work::put_bits<Element>(to, j, Element::of_integer(sums[static_cast<std::size_t>(j)]));
@@ -295,7 +310,7 @@ void Weights::apply(Role role, std::int64_t layer, const WeightShare& share, Con
   assert(in.columns == tables_->model.hidden);
   const LayerTables& tables = tables_->layers.at(static_cast<std::size_t>(layer));
   if (role == Role::experts && tables.router) {
-    std::vector<std::int64_t> keys(static_cast<std::size_t>(tables.router->keys()));
+    std::vector<std::int32_t> keys(static_cast<std::size_t>(tables.router->keys()));
     const Share owned = share.experts;
     for_rows(in, out, [&](auto width, const std::int32_t* x, std::int32_t* sums) {
       tables.router->choose(width, x, keys.data(), [&](std::int64_t expert) {
