@@ -238,6 +238,7 @@ class Executor {
               sequences_)
           .run(lanes, rules, seen);
     }
+    if (watcher_ != nullptr) watcher_->before_agreement(seen);
     return backend_.end_event(seen.symptom != Symptom::none);
   }
 

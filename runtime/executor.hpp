@@ -42,6 +42,9 @@ class Watcher {
   virtual ~Watcher() = default;
   virtual void begin_event(std::int32_t event, const PlanEvent& what) = 0;
   virtual void step(const Step& step) = 0;
+  // A body has ended on the ranks of this process, and they will ask the others how it went: who
+  // never answers cannot be told of a failure any more.
+  virtual void before_agreement(const EventObservation& seen) { (void)seen; }
   virtual void end_event(const EventObservation& seen) = 0;
 };
 
