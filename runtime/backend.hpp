@@ -49,8 +49,12 @@ struct Arrival {
   std::int64_t position = 0;  // in the communicator
   Communicator communicator;
   PlanOpKind kind = PlanOpKind::barrier;
-  bool checked = true;                  // counts are checked before anything moves
-  std::int64_t peer = -1;               // send, recv: a rank
+  bool checked = true;      // counts are checked before anything moves
+  bool floors = false;      // shares are what the operand divides into, rounded down
+  bool one_sided = false;   // ranks reach into each other's memory: nobody waits for rows
+  bool recorded = false;    // it goes into a graph; what is launched does not meet it
+  bool registered = false;  // it takes the path of registered memory
+  std::int64_t peer = -1;   // send, recv: a rank
   std::span<const std::int64_t> sizes;  // rows of each member, where they differ
   std::int64_t sequence = 0;            // earlier arrivals of this rank at this communicator
   ConstMatrix in;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace capsize {
 namespace {
@@ -35,6 +36,7 @@ class BodyMaker {
   Result<Body> make() {
     if (auto fits = unroll(); !fits) return tl::unexpected(std::move(fits.error()));
     rules_.mathematics ? add_last_sum() : add_last_copy();
+    number_host_inputs();
     body_.arena_rows = pool_.rows();
     return std::move(body_);
   }
@@ -161,21 +163,60 @@ class BodyMaker {
 
   Result<void> link_by_producer(Instruction& out) {
     const PlanOp& op = *out.op;
+    // What the host runs beside a graph hands it nothing but what lies in named buffers.
+    const bool host = runs_beside_graph(out);
+    if (std::exchange(host_, host) != host) leave_last();
     const bool reads = !(op.kind == PlanOpKind::recv || starts_chain(op));
     if (reads) {
       if (auto read = read_producers(out); !read) return read;
+      if (is_fused(op.kind)) check_fused(out);
     }
     const std::int64_t brought = out.inputs > 0 ? out.in[0].rows : 0;
+    if (starts_chain(op) && !op.rows_out) {  // it only writes to buffers
+      leave_last();
+      return {};
+    }
     const std::int64_t rows =
         op.rows_out.value_or(op.rows_in.empty() ? brought : op.rows_in.front());
     if (op.kind != PlanOpKind::send) written_.back() = write(out, rows);
-    keep_last(written_.back());
+    if (!is_aside(op)) keep_last(written_.back());
     return {};
   }
 
+  [[nodiscard]] bool runs_beside_graph(const Instruction& what) const {
+    if (running_.mode == GraphMode::eager) return false;
+    if (running_.replays()) return !what.from_graph;
+    return running_.mode == GraphMode::graph && !what.captured;
+  }
+
   // A copy that names no operand brings new rows; so does the first operation of a program.
-  [[nodiscard]] bool starts_chain(const PlanOp& op) const {
+  [[nodiscard]] static bool starts_chain(const PlanOp& op) {
     return op.kind == PlanOpKind::copy && op.in.empty() && !op.from && op.rows_in.empty();
+  }
+
+  // Counts and indexes that are exchanged beside the rows.
+  [[nodiscard]] static bool is_aside(const PlanOp& op) {
+    return op.dtype == "int32" || op.dtype == "int64";
+  }
+
+  [[nodiscard]] static bool is_fused(PlanOpKind kind) {
+    return kind == PlanOpKind::add || kind == PlanOpKind::norm;
+  }
+
+  // A sum and a norm work on all their operands row by row.
+  void check_fused(Instruction& out) {
+    for (std::size_t i = 1; i < out.inputs; ++i) {
+      if (out.in.at(i).rows == out.in[0].rows || out.fault >= 0) continue;
+      fault(out, "its operands hold " + rows_text(out.in[0].rows) + " and " +
+                     rows_text(out.in.at(i).rows));
+    }
+  }
+
+  void leave_last() {
+    if (previous_ && !named(previous_index_)) pool_.give_back(previous_->at);
+    previous_ = last_;
+    previous_index_ = last_index_;
+    last_.reset();
   }
 
   Result<void> read_producers(Instruction& out) {
@@ -183,7 +224,7 @@ class BodyMaker {
     std::vector<std::optional<Operand>> producers;
     if (op.from) {
       for (const std::int32_t place : *op.from) producers.push_back(written_by(place));
-    } else if (body_.instructions.size() > 1) {
+    } else if (!is_aside(op)) {
       producers.push_back(last_);
     }
     if (producers.size() > kOperandsMax) {
@@ -194,9 +235,18 @@ class BodyMaker {
     }
     if (producers.empty()) producers.emplace_back();
     for (std::size_t i = 0; i < producers.size(); ++i) {
-      read(out, producers[i] ? *producers[i] : new_input(rows_wanted(op, i)), i);
+      if (producers[i]) out.made_by.at(i) = maker_of(*producers[i]);
+      read(out, producers[i] ? *producers[i] : new_input(op, i), i);
     }
     return {};
+  }
+
+  // The last that wrote there.
+  [[nodiscard]] const PlanOp* maker_of(const Operand& operand) const {
+    for (std::size_t i = body_.instructions.size() - 1; i-- > 0;) {
+      if (written_[i] && written_[i]->at == operand.at) return body_.instructions[i].op;
+    }
+    return nullptr;
   }
 
   static std::int64_t rows_wanted(const PlanOp& op, std::size_t operand) {
@@ -212,9 +262,30 @@ class BodyMaker {
     return std::nullopt;
   }
 
-  Operand new_input(std::int64_t rows) {
+  // Inputs of what the host runs beside a graph come last, so that those of a graph have the same
+  // places in its capture and in its replays.
+  Operand new_input(const PlanOp& op, std::size_t place) {
+    const std::int64_t rows = rows_wanted(op, place);
+    if (host_) {
+      host_input_rows_.push_back(rows);
+      host_readers_.push_back({&op, place});
+      return {Operand::Where::input, -std::ssize(host_input_rows_), rows};
+    }
     body_.input_rows.push_back(rows);
-    return {Operand::Where::input, static_cast<std::int64_t>(body_.input_rows.size()) - 1, rows};
+    body_.readers.push_back({&op, place});
+    return {Operand::Where::input, std::ssize(body_.input_rows) - 1, rows};
+  }
+
+  void number_host_inputs() {
+    const std::int64_t before = std::ssize(body_.input_rows);
+    for (Instruction& each : body_.instructions) {
+      for (Operand& in : each.in) {
+        if (in.where == Operand::Where::input && in.at < 0) in.at = before - 1 - in.at;
+      }
+    }
+    body_.input_rows.insert(body_.input_rows.end(), host_input_rows_.begin(),
+                            host_input_rows_.end());
+    body_.readers.insert(body_.readers.end(), host_readers_.begin(), host_readers_.end());
   }
 
   // Tensors of a chain live until the body ends where operations are named by others; else until
@@ -280,6 +351,9 @@ class BodyMaker {
   std::optional<Operand> previous_;
   std::int32_t last_index_ = -1;
   std::int32_t previous_index_ = -1;
+  bool host_ = false;  // the operation runs beside a graph
+  std::vector<std::int64_t> host_input_rows_;
+  std::vector<Body::Reader> host_readers_;
 };
 
 }  // namespace

@@ -41,6 +41,8 @@ struct Instruction {
   std::uint8_t outputs = 0;
   std::array<Operand, kOperandsMax> in{};
   std::array<Operand, 2> out{};
+  // In a plan without mathematics: who wrote each operand; none: an input.
+  std::array<const PlanOp*, kOperandsMax> made_by{};
   std::int32_t fault = -1;  // an operand that does not fit: place in Body::faults
 };
 
@@ -49,6 +51,12 @@ struct Body {
   std::vector<std::string> faults;
   std::int64_t arena_rows = 0;           // the pool's size
   std::vector<std::int64_t> input_rows;  // of each input
+  // In a plan without mathematics: who reads it, as which operand.
+  struct Reader {
+    const PlanOp* op = nullptr;
+    std::size_t operand = 0;
+  };
+  std::vector<Reader> readers;
   std::int64_t zero_rows = 0;
   std::int64_t output_rows = 0;
 };

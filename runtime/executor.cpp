@@ -18,7 +18,7 @@ namespace capsize {
 namespace {
 
 // Columns of a plan without mathematics; its rows only have to differ.
-constexpr std::int64_t kPlainColumns = 4;
+constexpr std::int64_t kPlainColumns = 2;
 constexpr std::int64_t kMemoryMax = std::int64_t{8} << 30;
 
 // The first event's batch, and two more that replays take in turn.
@@ -46,6 +46,7 @@ class Executor {
                     .mathematics = data_ != nullptr};
     observation_ = &out;
     for (const EventRun& event : timeline_.events()) {
+      if (around_) around_->begin(event);
       if (watcher_ != nullptr) watcher_->begin_event(event.index, *event.event);
       auto seen = run_event(event);
       if (!seen) return tl::unexpected(std::move(seen.error()));
@@ -76,6 +77,7 @@ class Executor {
       model.seed = options_.seed;
       data_ = &context_.model(model, options_.type);
     }
+    if (data_ == nullptr) around_.emplace(timeline_, ranks_);
     if (auto made = make_bodies(); !made) return made;
     const std::int64_t columns = data_ == nullptr ? kPlainColumns : options_.hidden;
     const ElementType type = data_ == nullptr ? ElementType::uint32 : options_.type;
@@ -159,23 +161,29 @@ class Executor {
   Result<void> run_tasks(const EventRun& event, std::vector<Task>& tasks, EventObservation& seen) {
     const bool whole = std::ranges::all_of(
         tasks, [](const Task& each) { return each.placement.real == each.placement.rows; });
-    const LaneRules rules{.exact = whole && data_ != nullptr, .written = true};
+    const LaneRules rules{.exact = whole && data_ != nullptr,
+                          .written = true,
+                          .around = around_ ? &*around_ : nullptr};
     batch_ = next_batch(event);
     fill_inputs(event, tasks, seen);
     std::vector<Lane> lanes = lanes_of(event, tasks, false, seen);
+    if (around_) around_->begin_run(false);
     const auto begin = std::chrono::steady_clock::now();
     auto failed = run_lanes(lanes, rules, seen);
     const auto spent = std::chrono::steady_clock::now() - begin;
     seen.nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
     if (!failed) return tl::unexpected(std::move(failed.error()));
     if (*failed) return {};
+    check_claims(lanes, seen);
     std::vector<Lane> eager;
     if (launches_graphs(event) && options_.shadow_eager) {
       eager = lanes_of(event, tasks, true, seen);
+      if (around_) around_->begin_run(true);
       failed = run_lanes(eager, rules, seen);
       if (!failed) return tl::unexpected(std::move(failed.error()));
       if (*failed) return {};
     }
+    check_reads(lanes, seen);
     compare_with_oracle(tasks, lanes, seen);
     compare_with_eager(tasks, lanes, eager, seen);
     check_static_guards(tasks, seen);
@@ -264,7 +272,7 @@ class Executor {
       if (kept != nullptr && each.from_graph && next < kept->size()) {
         lane.bound.push_back((*kept)[next++]);
         lane.bound.back().what = &each;
-        lane.bound.back().arrival.checked = false;
+        if (each.captured) lane.bound.back().arrival.checked = false;
         continue;
       }
       lane.bound.push_back(
@@ -279,12 +287,15 @@ class Executor {
       if (tasks[i].running->mode == GraphMode::eager) continue;
       Graph& graph = graphs_[tasks[i].rank][event.index];
       graph.bound = std::move(lanes[i].bound);
+      // What runs between the pieces of a piecewise graph lives on its memory.
+      if (tasks[i].running->mode == GraphMode::piecewise) continue;
       std::erase_if(graph.bound, [](const Bound& each) { return !each.what->captured; });
     }
   }
 
   void tell_missing_graph(const Task& task, EventObservation& seen) const {
-    seen.symptom = Symptom::clean_error;
+    // Whoever looks a graph up and finds none runs without it.
+    seen.symptom = Symptom::silent_eager;
     seen.place = OpPlace{.rank = ranks_[task.rank], .kind = "replay"};
     seen.text = "no graph was captured under the key " +
                 (task.running->program->key ? text_of(*task.running->program->key) : "{}");
@@ -344,7 +355,8 @@ class Executor {
 
   void fill_plain(const Task& task, std::size_t input, const Matrix& rows) const {
     const std::uint64_t salt = (options_.seed << 40U) ^ (batch_ << 32U) ^
-                               static_cast<std::uint64_t>(task.placement.coordinate * 97) ^ input;
+                               around_->coordinate(ranks_[task.rank], task.body->readers[input]) ^
+                               input;
     const LocalCall call{.salt = salt * 0x9e3779b97f4a7c15ULL, .out = std::span(&rows, 1)};
     backend_.compute(nullptr, call);
   }
@@ -391,6 +403,37 @@ class Executor {
       compare_rows(Check::eager, lanes[i], first_rows(output_of(lanes[i]), real),
                    first_rows(output_of(eager[i]), real), seen);
     }
+  }
+
+  // In a plan without mathematics: ranks that must hold the same rows, and buffers that a graph
+  // reads.
+  void check_claims(const std::vector<Lane>& lanes, EventObservation& seen) {
+    if (!around_) return;
+    if (const auto broken = around_->claims().first_broken(ranks_)) {
+      tell_at(lanes, Check::replicas, broken->rank, broken->instruction, broken->text, seen);
+    }
+  }
+
+  void check_reads(const std::vector<Lane>& lanes, EventObservation& seen) {
+    if (!around_) return;
+    if (const auto stale = around_->first_stale()) {
+      tell_at(lanes, Check::eager, stale->rank, stale->instruction, stale->text, seen);
+    }
+  }
+
+  void tell_at(const std::vector<Lane>& lanes, Check check, std::int64_t rank,
+               std::size_t instruction, const std::string& text, EventObservation& seen) {
+    const auto lane = std::ranges::find(lanes, rank, &Lane::rank);
+    const OpPlace place = place_of(lifecycle_, rank, lane->body->instructions[instruction]);
+    Mismatch& mismatch = seen.mismatches.emplace_back();
+    mismatch.check = check;
+    mismatch.place = place;
+    mismatch.mode = lane->mode;
+    mismatch.found = text;
+    if (seen.symptom != Symptom::none) return;
+    seen.symptom = Symptom::silent_corruption;
+    seen.place = place;
+    seen.text = text;
   }
 
   void compare_rows(Check check, const Lane& lane, const Matrix& found, ConstMatrix expected,
@@ -454,8 +497,9 @@ class Executor {
   Watcher* watcher_;
   RunContext& context_;
   Timeline timeline_;
-  std::vector<std::int64_t> ranks_;  // of this process
-  ModelData* data_ = nullptr;        // none: the plan has no mathematics
+  std::vector<std::int64_t> ranks_;     // of this process
+  ModelData* data_ = nullptr;           // none: the plan has no mathematics
+  std::optional<Surroundings> around_;  // of a plan without mathematics
   std::map<BodyKey, Body> bodies_;
   RankMemory::Sizes sizes_;
   std::vector<RankMemory> memory_;                     // by place in ranks_

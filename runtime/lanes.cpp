@@ -9,9 +9,25 @@ namespace {
 // No exact sum of a sound run is larger (sim/models/exact_model.hpp).
 constexpr std::int64_t kExactBound = 256;
 
+// Why two arrivals at one operation do not meet.
+std::string_view difference_of(const Arrival& mine, const Arrival& other) {
+  if (mine.recorded != other.recorded) return "waits there outside of the capture";
+  if (mine.registered != other.registered) return "takes another path of it";
+  const bool same = mine.in.rows == other.in.rows && mine.out.rows == other.out.rows;
+  return same || is_point_to_point(mine.kind) ? "" : "brings other counts to it";
+}
+
 std::string ranks_text(std::int64_t rank) { return "rank " + std::to_string(rank); }
 
 }  // namespace
+
+OpPlace place_of(const Lifecycle& lifecycle, std::int64_t rank, const Instruction& what) {
+  OpPlace out{.rank = rank, .layer = what.layer, .op = what.index, .kind = "output"};
+  if (what.op == nullptr) return out;
+  out.kind = name_of(what.op->kind);
+  if (what.op->group.valid()) out.group = lifecycle.family(what.op->group).name;
+  return out;
+}
 
 void LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen) {
   rules_ = rules;
@@ -24,7 +40,7 @@ void LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules, EventObserva
   const auto stuck = std::ranges::any_of(
       lanes, [](const Lane& each) { return each.state == Lane::State::waiting; });
   // Who waits for a rank that has failed is told by that failure.
-  if (stuck && seen.symptom != Symptom::clean_error) tell_hang(lanes);
+  if (stuck && seen.symptom == Symptom::none) tell_hang(lanes);
 }
 
 // Takes a rank as far as it goes; whether it went at all.
@@ -51,15 +67,12 @@ bool LaneRun::advance(Lane& lane) {
 bool LaneRun::begin(Lane& lane, Bound& bound) {
   watch(lane, bound);
   const Instruction& what = *bound.what;
-  if (what.fault >= 0 && !what.from_graph) {
-    fail(lane, Symptom::clean_error, lane.body->faults[static_cast<std::size_t>(what.fault)]);
-    return false;
-  }
   if (what.op != nullptr && what.captured && is_host_call(what.op->kind)) {
     fail(lane, Symptom::clean_error,
          std::string(name_of(what.op->kind)) + " is a call of the host, which no graph can hold");
     return false;
   }
+  if (!fits(lane, bound)) return false;
   if (bound.meets) return meet(lane, bound);
   ++seen_->operations;
   if (what.outputs > 0) {
@@ -69,8 +82,33 @@ bool LaneRun::begin(Lane& lane, Bound& bound) {
     backend_.compute(weights_, bound.call);
     if (!check_outputs(lane, bound) || !check_stage(lane, bound)) return false;
   }
-  ++lane.next;
+  leave(lane, bound);
   return true;
+}
+
+// Whether its operands fit, and all that stands around it. A library that checks says so; one that
+// does not reads on.
+bool LaneRun::fits(Lane& lane, Bound& bound) {
+  const Instruction& what = *bound.what;
+  if (what.fault >= 0 && !what.from_graph) {
+    const bool checks = !bound.meets || bound.arrival.checked || rules_.around == nullptr;
+    fail(lane, checks ? Symptom::clean_error : Symptom::silent_corruption,
+         lane.body->faults[static_cast<std::size_t>(what.fault)]);
+    return false;
+  }
+  if (rules_.around == nullptr) return true;
+  auto trouble = rules_.around->before({lane.rank, lane.running, lane.next}, bound);
+  if (!trouble) return true;
+  if (trouble->check) add_mismatch(lane, *trouble->check, bound.out[0], {}, 1, trouble->text);
+  fail(lane, trouble->symptom, std::move(trouble->text));
+  return false;
+}
+
+void LaneRun::leave(Lane& lane, const Bound& bound) {
+  if (rules_.around != nullptr) {
+    rules_.around->after({lane.rank, lane.running, lane.next}, bound);
+  }
+  ++lane.next;
 }
 
 bool LaneRun::meet(Lane& lane, Bound& bound) {
@@ -114,7 +152,7 @@ bool LaneRun::settle(Lane& lane, const Arrived& arrived) {
   lane.state = Lane::State::ready;
   const Bound& bound = lane.bound[lane.next];
   if (!check_counts(lane, bound, arrived) || !check_outputs(lane, bound)) return false;
-  ++lane.next;
+  leave(lane, bound);
   return true;
 }
 
@@ -192,15 +230,8 @@ bool LaneRun::check_counts(Lane& lane, const Bound& bound, const Arrived& arrive
 // ---- telling ----------------------------------------------------------------------------------
 
 OpPlace LaneRun::place_of(const Lane& lane) const {
-  OpPlace out{.rank = lane.rank, .kind = "output"};
-  if (lane.next >= lane.bound.size()) return out;
-  const Instruction& what = *lane.bound[lane.next].what;
-  out.layer = what.layer;
-  out.op = what.index;
-  if (what.op == nullptr) return out;
-  out.kind = name_of(what.op->kind);
-  if (what.op->group.valid()) out.group = lifecycle_.family(what.op->group).name;
-  return out;
+  if (lane.next >= lane.bound.size()) return {.rank = lane.rank, .kind = "output"};
+  return capsize::place_of(lifecycle_, lane.rank, *lane.bound[lane.next].what);
 }
 
 void LaneRun::watch(const Lane& lane, const Bound& bound) const {
@@ -284,9 +315,14 @@ std::string LaneRun::why_it_waits(const std::vector<Lane>& lanes, const Lane& la
     if (peer != lanes.end()) {
       if (peer->state == Lane::State::waiting) {
         const Arrival& other = peer->bound[peer->next].arrival;
-        if (other.communicator == mine.communicator && other.kind == mine.kind) continue;
-        what = "waits in " + std::string(name_of(other.kind)) + " over " +
-               lifecycle_.family(other.communicator.family).name;
+        if (other.communicator == mine.communicator && other.kind == mine.kind) {
+          const std::string_view differs = difference_of(mine, other);
+          if (differs.empty()) continue;
+          what = differs;
+        } else {
+          what = "waits in " + std::string(name_of(other.kind)) + " over " +
+                 lifecycle_.family(other.communicator.family).name;
+        }
       } else {
         what = peer->state == Lane::State::failed ? "failed" : "has ended its step";
       }

@@ -13,6 +13,7 @@
 #include "runtime/executor.hpp"
 #include "runtime/observation.hpp"
 #include "runtime/stages.hpp"
+#include "runtime/surroundings.hpp"
 #include "sim/timeline.hpp"
 
 namespace capsize {
@@ -35,7 +36,12 @@ struct LaneRules {
   bool exact = false;    // every element of every output is checked: no row holds poison
   bool written = false;  // outputs are poisoned before they are written, and checked afterwards
   const Stages* stages = nullptr;  // where given: looks for the operation that went wrong
+  Surroundings* around = nullptr;  // of a plan without mathematics
 };
+
+// Where an instruction stands, as it is told.
+[[nodiscard]] OpPlace place_of(const Lifecycle& lifecycle, std::int64_t rank,
+                               const Instruction& what);
 
 class LaneRun {
  public:
@@ -53,6 +59,8 @@ class LaneRun {
  private:
   [[nodiscard]] bool advance(Lane& lane);
   [[nodiscard]] bool begin(Lane& lane, Bound& bound);
+  [[nodiscard]] bool fits(Lane& lane, Bound& bound);
+  void leave(Lane& lane, const Bound& bound);
   [[nodiscard]] bool meet(Lane& lane, Bound& bound);
   [[nodiscard]] bool settle(Lane& lane, const Arrived& arrived);
   void prepare_outputs(const Lane& lane, const Bound& bound) const;

@@ -464,8 +464,9 @@ class Judge {
     breach.rank = departs.first_rank;
     breach.group_size = meeting.size;
     breach.other = norm.running;
-    const bool type = difference_of(*run.op, other) == Difference::dtype;
-    breach.symptom = type ? Symptom::silent_corruption : Symptom::hang;
+    const Difference difference = difference_of(*run.op, other);
+    const bool unseen = difference == Difference::dtype || is_near(*run.op, other, difference);
+    breach.symptom = unseen ? Symptom::silent_corruption : Symptom::hang;
     breach.blame = std::move(text);
     ++between_;
     report_.add(std::move(breach));
