@@ -127,7 +127,8 @@ void norm(ConstMatrix in, Matrix out) {
     for (std::int64_t at = 0; at < in.rows; ++at) {
       std::int32_t outside = columns > kNarrowColumns ? 1 : 0;
       for (std::size_t j = 0; j < row.size(); ++j) {
-        row[j] = Element::integer(bits_at<Element>(in.row(at), static_cast<std::int64_t>(j)));
+        row[j] =
+            wrapped(Element::integer(bits_at<Element>(in.row(at), static_cast<std::int64_t>(j))));
         narrow[j] = static_cast<Narrow>(row[j]);
         outside |= static_cast<std::int32_t>(row[j] > kNarrowest || row[j] < -kNarrowest);
       }
