@@ -40,6 +40,8 @@ std::string_view name_of(Role role) {
   return "move";
 }
 
+std::string_view name_of(Slot slot) { return slot == Slot::residual ? "residual" : "hidden"; }
+
 Role role_of(const Op& op) {
   if (op.role != Role::move) return op.role;
   switch (op.kind) {

@@ -78,6 +78,7 @@ struct RankRows {
 
 // The two tensors that travel through a layer stack.
 enum class Slot : std::uint8_t { hidden, residual };
+[[nodiscard]] std::string_view name_of(Slot slot);
 
 enum class OpKind : std::uint8_t {
   attention,       // hidden in full over `group` -> Partial(group); rows unchanged
@@ -113,6 +114,7 @@ enum class Role : std::uint8_t {
   restart,    // residual' = nothing to add, as many rows as hidden has
   keep,       // residual' = rows of hidden (a slice that reads one tensor and writes the other)
 };
+inline constexpr std::size_t kRoles = 10;
 [[nodiscard]] std::string_view name_of(Role role);
 
 struct Op {

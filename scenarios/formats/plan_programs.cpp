@@ -16,10 +16,18 @@ constexpr std::array kPaddings = {Padding::zero, Padding::masked, Padding::live}
 constexpr std::array kSources = {DecisionSource::configuration, DecisionSource::broadcast,
                                  DecisionSource::voted, DecisionSource::rank_local};
 
-constexpr std::array<std::string_view, 24> kOpFields = {
-    "id",     "op",      "group",   "peer",     "rows_in",   "rows_out",   "sizes",  "dtype",
-    "in",     "out",     "stream",  "captured", "reads",     "writes",     "from",   "after",
-    "launch", "segment", "extents", "padding",  "transport", "registered", "buffer", "rule"};
+constexpr std::array kSlots = {Slot::hidden, Slot::residual};
+constexpr auto kRoleWords = [] {
+  std::array<Role, kRoles> roles{};
+  for (std::size_t i = 0; i < kRoles; ++i) roles.at(i) = static_cast<Role>(i);
+  return roles;
+}();
+
+constexpr std::array<std::string_view, 26> kOpFields = {
+    "id",         "op",     "group",  "peer",    "rows_in",  "rows_out", "sizes",
+    "dtype",      "in",     "out",    "stream",  "captured", "reads",    "writes",
+    "from",       "after",  "launch", "segment", "extents",  "padding",  "transport",
+    "registered", "buffer", "rule",   "role",    "tensor"};
 
 constexpr std::array<std::string_view, 11> kProgramFields = {
     "ranks", "tokens", "requests", "padded_requests", "width", "bucket",
@@ -183,6 +191,7 @@ void ProgramReader::read_data(ObjectReader& reader, PlanOp& op) {
     return {};
   });
   reader.optional("padding", word(kPaddings, op.padding));
+  reader.optional("role", word(kRoleWords, op.role)).optional("tensor", word(kSlots, op.tensor));
   reader.optional("buffer",
                   [&](const JsonField& f) { return store(read_buffer(reading_, f), op.buffer); });
 }

@@ -13,6 +13,7 @@ constexpr std::array kScopes = {AdmissionScope::rank, AdmissionScope::sum};
 constexpr std::array kBufferKinds = {BufferKind::input,  BufferKind::metadata,
                                      BufferKind::weight, BufferKind::workspace,
                                      BufferKind::kv,     BufferKind::output};
+constexpr std::array kLayerKinds = {LayerMathematics::dense, LayerMathematics::sparse};
 constexpr std::array kMemoryKinds = {MemoryKind::runtime, MemoryKind::virtual_memory};
 
 Result<Unit> read_unit(const JsonField& field) {
@@ -121,6 +122,26 @@ Result<void> read_memory(const JsonField& field, PlanMemory& out) {
       .done();
 }
 
+Result<void> read_layers(Reading& reading, const JsonField& field) {
+  auto list = field.elements();
+  if (!list) return tl::unexpected(std::move(list.error()));
+  std::int64_t left = kLayersMax;
+  for (const JsonField& each : *list) {
+    ModelLayers& layers = reading.plan.layers.emplace_back();
+    auto read = ObjectReader(each, {"kind", "count"})
+                    .required("kind", word(kLayerKinds, layers.kind))
+                    .required("count", count(layers.count, 1, kLayersMax))
+                    .done();
+    if (!read) return read;
+    left -= layers.count;
+    if (left < 0) {
+      return fail(each.error("the model has more than " + std::to_string(kLayersMax) + " layers",
+                             "state a smaller model"));
+    }
+  }
+  return {};
+}
+
 Result<void> check_schema(const JsonField& field) {
   if (field.integer(1, 1)) return {};
   return fail(field.error("must be 1", "this program reads schema 1"));
@@ -132,10 +153,11 @@ Result<void> read_top(Reading& reading, const JsonField& field) {
   const auto part = [&](Result<void> (*read)(Reading&, const JsonField&)) {
     return [&reading, read](const JsonField& f) { return read(reading, f); };
   };
-  ObjectReader reader(field, {"schema", "engine", "world", "groups", "captures", "buffers",
-                              "weights", "libraries", "memory", "events"});
+  ObjectReader reader(field, {"schema", "engine", "world", "layers", "groups", "captures",
+                              "buffers", "weights", "libraries", "memory", "events"});
   reader.required("schema", check_schema).optional("engine", text(plan.engine));
   reader.required("world", count(plan.world, 1, kWorldMax));
+  reader.optional("layers", part(read_layers));
   reader.optional("groups", part(read_families)).optional("buffers", part(read_buffers));
   reader.optional("captures", part(read_captures)).optional("weights", part(read_weights));
   reader.optional("libraries", part(read_libraries));

@@ -28,6 +28,7 @@ inline constexpr std::int64_t kProgramsMax = 200000;  // of all events together
 inline constexpr std::size_t kProgramOpsMax = 20000;
 inline constexpr std::int64_t kOpsMax = 200000;  // of all programs together
 inline constexpr std::int64_t kRepeatMax = 100000;
+inline constexpr std::int64_t kLayersMax = 100000;  // of a model
 inline constexpr std::int64_t kStreamMax = 63;
 inline constexpr std::size_t kTextMax = 256;
 inline constexpr std::size_t kListMax = 65536;                     // captures, buffers, weights

@@ -88,6 +88,7 @@ class PlanWriter {
   [[nodiscard]] std::string text() &&;
 
  private:
+  void write_layers();
   void write_groups();
   void write_captures();
   void write_capture(const PlanCapture& capture);
@@ -201,6 +202,8 @@ void PlanWriter::write_rows(const PlanOp& op) {
   field("rows_out", op.rows_out);
   numbers("sizes", op.sizes);
   field("dtype", op.dtype);
+  if (op.role != Role::move) out_.field("role", name_of(op.role));
+  if (op.tensor != Slot::hidden) out_.field("tensor", name_of(op.tensor));
   layouts(op.in);
   if (op.out) out_.field("out", std::string_view(text_of(plan_, *op.out)));
 }
@@ -375,6 +378,15 @@ void PlanWriter::write_events() {
 
 // ---- the top level ------------------------------------------------------------------------------
 
+void PlanWriter::write_layers() {
+  if (plan_.layers.empty()) return;
+  out_.next_line().key("layers").begin_array();
+  for (const ModelLayers& each : plan_.layers) {
+    out_.begin_object().field("kind", name_of(each.kind)).field("count", each.count).end_object();
+  }
+  out_.end_array();
+}
+
 void PlanWriter::write_groups() {
   if (plan_.families.empty()) return;
   out_.next_line().key("groups").begin_object();
@@ -482,6 +494,7 @@ std::string PlanWriter::text() && {
   out_.begin_object().field("schema", std::int64_t{1});
   field("engine", plan_.engine);
   out_.field("world", plan_.world);
+  write_layers();
   write_groups();
   write_captures();
   write_buffers();

@@ -14,7 +14,8 @@ namespace capsize::bad_plans_test {
 namespace {
 
 // A sound plan with one of everything, to break in one place at a time.
-constexpr std::string_view kGood = R"json({"schema": 1, "engine": "e", "world": 8,
+constexpr std::string_view kGood =
+    R"json({"schema": 1, "engine": "e", "world": 8, "layers": [{"kind": "dense", "count": 2}],
  "groups": {"tp": [[0, 1, 2, 3], [4, 5, 6, 7]], "draft": [[0, 1]]},
  "captures": [{"path": "decode", "unit": "tokens", "kept": [8, 16],
    "admission": {"unit": "tokens", "scope": "rank", "max": 4}}],
@@ -28,8 +29,9 @@ constexpr std::string_view kGood = R"json({"schema": 1, "engine": "e", "world": 
    {"ranks": "0-3", "bucket": 8, "mode": "graph", "key": {"tokens": 8}, "repeat": 2,
     "decides": {"bucket": [{"input": "max", "from": "voted", "group": "tp"}]},
     "ops": [
-     {"id": "a", "op": "all_reduce", "group": "tp", "rows_in": 8, "in": "Partial(tp)"},
-     {"repeat": 3, "layer": 1, "ops": [{"id": "b", "op": "norm", "from": "a", "after": ["a"]}]},
+     {"id": "a", "op": "all_reduce", "group": "tp", "rows_in": 8, "in": "Partial(tp)", "tensor": "hidden"},
+     {"repeat": 3, "layer": 1, "ops": [{"id": "b", "op": "norm", "role": "norm", "from": "a",
+       "after": ["a"]}]},
      {"op": "send", "group": "tp", "peer": 1, "reads": [{"buffer": "ws", "bytes": 4}]}]},
    {"ranks": "4-7", "ops": []}]},
   {"event": "register", "groups": ["tp"], "ranks": "0-7"},
@@ -78,7 +80,7 @@ std::vector<Row> documents() {
   const std::string good(kGood);
   return {
       {"Empty", "", "line 1, column 1", "JSON", "empty"},
-      {"Truncated", good.substr(0, good.size() - 3), "line 20, column 51", "JSON", "cut off"},
+      {"Truncated", good.substr(0, good.size() - 3), "line 21, column 51", "JSON", "cut off"},
       {"TrailingText", R"({"schema": 1, "world": 1} x)", "line 1, column 27", "JSON"},
       {"NotAnObject", "[]", "$", "must be an object"},
       {"NulByte", R"({"schema": 1, "world": 1})" + std::string(1, '\0'), "line 1, column 26",
@@ -101,6 +103,17 @@ std::vector<Row> documents() {
       {"WorldIsText", with("/world", R"("8")"), "$.world", "must be a whole number"},
       {"WorldIsAFraction", with("/world", "8.0"), "$.world", "must be a whole number"},
       {"UnknownField", with("/evnts", "[]"), "$.evnts", "unknown field", "events"},
+      {"LayersAreANumber", with("/layers", "27"), "$.layers", "must be an array"},
+      {"UnknownLayer", with("/layers/0/kind", R"("moe")"), "$.layers[0].kind",
+       "\"moe\" is not known", "dense sparse"},
+      {"LayersWithoutCount", without("/layers/0/count"), "$.layers[0].count", "is missing"},
+      {"NoLayer", with("/layers/0/count", "0"), "$.layers[0].count", "0 is out of range"},
+      {"NegativeLayers", with("/layers/0/count", "-1"), "$.layers[0].count", "-1 is out of range"},
+      {"LayersForever", with("/layers/0/count", "100001"), "$.layers[0].count", "out of range"},
+      {"TooManyLayers",
+       with("/layers",
+            R"([{"kind": "dense", "count": 60000}, {"kind": "sparse", "count": 40001}])"),
+       "$.layers[1]", "more than 100000 layers"},
       {"LongText", with("/engine", '"' + std::string(257, 'x') + '"'), "$.engine", "257 bytes"},
       {"EmptyText", with("/engine", R"("")"), "$.engine", "is empty"},
       {"ControlCharacter", with("/engine", R"("a\u0007b")"), "$.engine", "control character"},
@@ -296,6 +309,12 @@ std::vector<Row> operations() {
       {"NegativeStream", with(kOps + "/0/stream", "-1"), path + "[0].stream", "-1 is out of range"},
       {"CapturedIsANumber", with(kOps + "/0/captured", "1"), path + "[0].captured",
        "true or false"},
+      {"UnknownRole", with(kOps + "/0/role", R"("softmax")"), path + "[0].role", "\"softmax\"",
+       "add_norm"},
+      {"RoleIsANumber", with(kOps + "/1/ops/0/role", "1"), path + "[1].ops[0].role",
+       "must be a string"},
+      {"UnknownTensor", with(kOps + "/0/tensor", R"("residuals")"), path + "[0].tensor",
+       "\"residuals\"", "residual"},
       {"PaddingWord", with(kOps + "/0/padding", R"("nan")"), path + "[0].padding", "nan", "masked"},
       {"NegativeExtent", with(kOps + "/0/extents", R"({"x": -1})"), path + "[0].extents.x",
        "-1 is out of range"},

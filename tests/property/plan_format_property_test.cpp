@@ -36,10 +36,14 @@ auto fields(const PlanBuffer& value) {
 auto fields(const PlanOp& value) {
   const auto& [id, kind, group, rows_in, rows_out, dtype, in, out, stream, captured, reads, writes,
                after, from, peer, sizes, launch, segment, extents, padding, transport, registered,
-               buffer, rule] = value;
+               buffer, rule, role, tensor] = value;
   return std::tie(id, kind, group, rows_in, rows_out, dtype, in, out, stream, captured, reads,
                   writes, after, from, peer, sizes, launch, segment, extents, padding, transport,
-                  registered, buffer, rule);
+                  registered, buffer, rule, role, tensor);
+}
+auto fields(const ModelLayers& value) {
+  const auto& [kind, count] = value;
+  return std::tie(kind, count);
 }
 auto fields(const OpBlock& value) {
   const auto& [first_op, count, repeat, layer] = value;
@@ -82,9 +86,10 @@ auto fields(const PlanMemory& value) {
   return std::tie(budget, weights, activations, kv);
 }
 auto fields(const Lifecycle& value) {
-  const auto& [engine, world, families, captures, buffers, weights, libraries, memory, events] =
-      value;
-  return std::tie(engine, world, families, captures, buffers, weights, libraries, memory, events);
+  const auto& [engine, world, layers, families, captures, buffers, weights, libraries, memory,
+               events] = value;
+  return std::tie(engine, world, layers, families, captures, buffers, weights, libraries, memory,
+                  events);
 }
 
 template <class T>
@@ -182,6 +187,7 @@ class PlanMaker {
   Lifecycle make() {
     plan_.engine = choose_.maybe_text();
     plan_.world = 1 + static_cast<std::int64_t>(choose_.below(12));
+    add_layers();
     add_families();
     add_buffers();
     index_groups(plan_);
@@ -205,6 +211,14 @@ class PlanMaker {
   }
   std::int32_t some_buffer() {
     return static_cast<std::int32_t>(choose_.below(plan_.buffers.size()));
+  }
+
+  // Neighbours of one kind stay apart: the file says which runs there are.
+  void add_layers() {
+    for (std::size_t i = choose_.below(4); i > 0; --i) {
+      plan_.layers.push_back({.kind = static_cast<LayerMathematics>(choose_.below(2)),
+                              .count = 1 + static_cast<std::int64_t>(choose_.below(30000))});
+    }
   }
 
   // Every rank chooses a group or none; positions run up or down.
@@ -458,6 +472,8 @@ class PlanMaker {
       if (choose_.yes()) op.extents.emplace_back(name, choose_.number());
     }
     op.padding = choose_.maybe<Padding>(3);
+    op.role = static_cast<Role>(choose_.below(kRoles));
+    op.tensor = static_cast<Slot>(choose_.below(2));
     op.transport = choose_.maybe<Transport>(3);
     op.registered = choose_.maybe_truth();
     op.rule = choose_.maybe_text();

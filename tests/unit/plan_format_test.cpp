@@ -43,6 +43,7 @@ constexpr std::string_view kExample = R"json(
 // Every field that a plan can have, none with its default; what the writer may write in one way
 // only is written in that way.
 constexpr std::string_view kFull = R"json({"schema": 1, "engine": "an engine", "world": 68,
+ "layers": [{"kind": "dense", "count": 1}, {"kind": "sparse", "count": 26}],
  "groups": {"dp": {"members": [[0, 1], [2, 3]], "transport": "raw"}, "every": ["0-67"],
             "pp": [[0, 2], [1, 3]], "stride": ["0-64:4", "1-65:4"], "tp": [[3, 2], [1, 0]],
             "uneven": ["16-31,0-15,40"]},
@@ -69,7 +70,8 @@ constexpr std::string_view kFull = R"json({"schema": 1, "engine": "an engine", "
                 "mode": [{"input": "y", "from": "configuration"}], "run": [],
                 "split": [{"input": "z", "from": "broadcast"}]},
     "ops": [
-     {"op": "norm", "rows_in": [3, 4], "rows_out": 4, "dtype": "bf16",
+     {"op": "norm", "rows_in": [3, 4], "rows_out": 4, "dtype": "bf16", "role": "norm",
+      "tensor": "residual",
       "in": ["Scattered(dp, tp)", "Replicated"], "out": "Scattered(dp) Partial(tp) Partial(dp)"},
      {"repeat": 26, "layer": 1, "ops": [
       {"id": "a", "op": "all_to_all", "group": "tp", "sizes": [1, 2], "stream": 3,
@@ -378,11 +380,16 @@ TEST(PlanFormat, TheSchemaNamesExactlyTheFieldsThatAreRead) {
   }
   EXPECT_EQ(fields_of(definitions["buffer"]["properties"]), fields_of(full["buffers"]["a"]));
   EXPECT_EQ(fields_of(schema["properties"]["memory"]["properties"]), fields_of(full["memory"]));
+  EXPECT_EQ(fields_of(schema["properties"]["layers"]["items"]["properties"]),
+            fields_of(full["layers"][0]));
   std::vector<std::string> kinds;
   for (std::size_t i = 0; i < kPlanOpKinds; ++i) {
     kinds.emplace_back(name_of(static_cast<PlanOpKind>(i)));
   }
   EXPECT_EQ(definitions["op"]["properties"]["op"]["enum"].get<std::vector<std::string>>(), kinds);
+  std::vector<std::string> roles;
+  for (std::size_t i = 0; i < kRoles; ++i) roles.emplace_back(name_of(static_cast<Role>(i)));
+  EXPECT_EQ(definitions["op"]["properties"]["role"]["enum"].get<std::vector<std::string>>(), roles);
 }
 
 // A plan of a large deployment: a thousand ranks, 61 layers of three kinds, 90 events.
