@@ -25,13 +25,16 @@ inline constexpr std::uint32_t kLargestExactBits = 0x4b800000U;  // 2^24 as a fl
   return (mask & where_set) | (~mask & elsewhere);
 }
 
-// What an element that holds no integer becomes: the number's other side of zero, so that a norm
-// sees it; two away from it modulo 4 and far away modulo 256, so that units and wrapped sums do,
-// also where the true integer is a neighbour. `mask` zero: what it was.
+// Far from every number of a sound run, alone and summed over ranks; 2 modulo 4 and far from 0
+// modulo 256, so that units (which count modulo 4) and folded sums show it, also where the true
+// integer is a neighbour of what was found.
+inline constexpr std::int32_t kStrange = 4096 + 86;
+
+// What an element that holds no integer becomes: on the other side of zero, so that a norm sees it.
+// `mask` zero: what it was.
 [[nodiscard]] constexpr std::int32_t estranged(std::int32_t near, std::uint32_t mask) {
-  constexpr std::int32_t kAway = 256 + 86;
   const std::int32_t sign = near >> 31;
-  const std::int32_t away = (-kAway ^ sign) - sign;
+  const std::int32_t away = (-kStrange ^ sign) - sign;
   return near + (away & static_cast<std::int32_t>(mask));
 }
 
@@ -127,7 +130,7 @@ struct Codec {
   [[nodiscard]] static constexpr std::int32_t integer(Bits bits) {
     if constexpr (kIsInteger) {
       const bool exact = bits + kLargestExact <= 2U * kLargestExact;
-      const std::int32_t low = static_cast<std::int16_t>(bits & 0xffffU);
+      const std::int32_t low = static_cast<std::int8_t>(bits & 0xffU);
       return exact ? static_cast<std::int32_t>(bits) : estranged(low, ~0U);
     } else {
       return integer_of(to_float(bits));

@@ -13,7 +13,14 @@ namespace {
 using row_work::bits_at;
 using row_work::put_bits;
 
-std::int32_t wrapped(std::int32_t value) { return ((value + 128) & 255) - 128; }
+// Sums of a sound run have magnitudes up to 2^8. What lies far beyond holds poison, and folding
+// could bring it back among the sound ones: it stays strange, from layer to layer.
+std::int32_t wrapped(std::int32_t value) {
+  constexpr std::int32_t kFarthest = 512;
+  const std::int32_t beyond = ((kFarthest - value) | (kFarthest + value)) >> 31;
+  const std::int32_t folded = ((value + 128) & 255) - 128;
+  return (folded & ~beyond) | (codec::kStrange & beyond);
+}
 
 // floor(sqrt(number)), for which a double has room: its root is rounded, but not up to an integer.
 std::int64_t integer_root(std::int64_t number) {
@@ -44,11 +51,11 @@ Number normalized(Number value, Number one, Number two, Number three) {
   return static_cast<Number>((steps ^ sign) - sign);
 }
 
-// Rows of a residual stream: magnitudes up to 2^8, so that 16 bits hold an element and 32 the sum
-// of the squares of `kNarrowColumns`.
+// Rows of a residual stream: magnitudes up to 2^8 or strange, so that 16 bits hold an element and
+// 32 the sum of the squares of `kNarrowColumns`.
 using Narrow = std::int16_t;
-constexpr std::int32_t kNarrowest = 256;
-constexpr std::int64_t kNarrowColumns = 1 << 14;
+constexpr std::int32_t kNarrowest = codec::kStrange;
+constexpr std::int64_t kNarrowColumns = 64;
 
 template <class Element, class Row>
 void norm_narrow(Row& row, std::byte* out, std::int64_t columns) {

@@ -252,10 +252,9 @@ LayerTables layer_tables(const ExactModel& model, std::int64_t layer) {
   return made;
 }
 
-// Units read sums modulo 4, to which poison may look real. A row that no norm leaves starts with
-// what no exact sum gives, alone or from as many ranks as add theirs up, and not a multiple of 256.
+// Units read sums modulo 4, to which poison may look real: a row that no norm leaves gives one that
+// no exact sum gives.
 constexpr std::int32_t kLargestNormed = 3;
-constexpr std::int32_t kStrange = 4096 + 86;
 
 // Calls `add(width, x, out)` for every row, where x are the row's integers, and out what it adds
 // to.
@@ -276,7 +275,7 @@ void for_rows(ConstMatrix in, Matrix out, Add&& add) {
         x[static_cast<std::size_t>(j)] = value;
         strange |= (kLargestNormed + value) | (kLargestNormed - value);  // negative where it is
       }
-      std::ranges::fill(sums, strange < 0 ? kStrange : 0);
+      std::ranges::fill(sums, strange < 0 ? codec::kStrange : 0);
       add(width, x.data(), sums.data());
       for (std::int64_t j = 0; j < columns; ++j) {
         row_work::put_bits<Element>(to, j, Element::of_integer(sums[static_cast<std::size_t>(j)]));
