@@ -1,14 +1,13 @@
 // The written plans as a whole: every class of defects has at least two, each fails for its own
 // reason alone (with its law switched off, and those that point to it, nothing is left), and each
 // passes after the fix.
+#include "tests/support/plan_cases.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -19,37 +18,13 @@
 namespace capsize::plan_cases_test {
 namespace {
 
-std::vector<Scenario> plan_cases() {
-  std::vector<Scenario> out;
-  const std::filesystem::path folder = std::string(CAPSIZE_SOURCE_DIR) + "/scenarios/cases";
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.path().extension() != ".json") continue;
-    std::ifstream in(entry.path());
-    std::ostringstream text;
-    text << in.rdbuf();
-    auto scenario = read_scenario(text.str());
-    if (!scenario) {
-      ADD_FAILURE() << entry.path() << ": " << scenario.error().text;
-    } else if (scenario->plan) {
-      out.push_back(*std::move(scenario));
-    }
-  }
-  std::ranges::sort(out, {}, &Scenario::id);
-  return out;
-}
+using test::law_of;
+using test::plan_cases;
 
 CheckResult judged(const nlohmann::json& plan, std::vector<std::string_view> without = {}) {
   auto read = read_plan(JsonField(plan));
   if (!read) return bad_input("", "", std::move(read.error()));
   return check_plan(*std::move(read), std::move(without), "case");
-}
-
-// The law that a case states as broken; empty for one that is legal.
-std::string law_of(const Scenario& scenario) {
-  for (const Expectation& each : scenario.expect) {
-    if (each.verdict == Verdict::violation) return each.law.value_or("");
-  }
-  return {};
 }
 
 std::string broken(const CheckResult& result) {
