@@ -74,6 +74,15 @@ std::string_view name_of(RankState::Doing doing) {
   return "waits";
 }
 
+std::string_view checked_for(const Observation& observation) {
+  if (observation.mathematics) {
+    return "counts, sequences, every row against the model on one rank, replay = capture = eager, "
+           "padding, guards";
+  }
+  return "counts, sequences, replay = capture = eager, buffers and addresses, rows that ranks share; "
+         "what operations compute is not in the plan";
+}
+
 const EventObservation* Observation::first_failure() const {
   const auto failed = std::ranges::find_if(
       events, [](const EventObservation& each) { return each.symptom != Symptom::none; });

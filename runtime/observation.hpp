@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/lifecycle.hpp"
@@ -103,6 +104,9 @@ struct Observation {
   // The first event that failed; none where all went well.
   [[nodiscard]] const EventObservation* first_failure() const;
 };
+
+// What a run was checked for, as a list in words; a plan without mathematics has less.
+[[nodiscard]] std::string_view checked_for(const Observation& observation);
 
 // Adds what other ranks of the same run observed. The worse symptom of an event wins (hang, then
 // silent corruption, then a clean error), with its place.
