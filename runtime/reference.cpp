@@ -117,6 +117,11 @@ bool is_complete(const std::vector<Arrival>& all) {
   return least == most || (least >= kChunkedRows && most - least <= most / kChunks);
 }
 
+bool makes_one_sum(const Arrival& first, const Arrival& other) {
+  return other.kind == PlanOpKind::all_reduce && first.in.rows == other.in.rows &&
+         first.out.rows == other.out.rows && first.out.rows == first.in.rows;
+}
+
 // Whether one operation's ranges overlap with another rank's, as in place ones may within a rank.
 bool in_place(const Arrival& each) {
   const auto begin = [](const auto& matrix) {
@@ -192,8 +197,11 @@ void ReferenceBackend::complete(std::vector<Arrival>& all) {
       from[i].in.data = kept[i].data();
     }
   }
+  std::int64_t moved = 0;
   for (const Arrival& to : from) {
-    const std::int64_t moved = move(from, to);
+    // The same sum for every rank is made once.
+    const bool again = &to != from.data() && makes_one_sum(from.front(), to);
+    moved = again ? copy_fitting(from.front().out, 0, to.out, 0, moved) : move(from, to);
     arrived_[static_cast<std::size_t>(to.rank)] = {
         .state = Arrived::State::done, .sent_rows = to.in.rows, .received_rows = moved};
   }
