@@ -22,6 +22,12 @@ std::int32_t wrapped(std::int32_t value) {
   return (folded & ~beyond) | (codec::kStrange & beyond);
 }
 
+// What folding leaves: magnitudes up to 2^7, or strange. The squares of all but very long rows have
+// room in 32 bits.
+using Narrow = std::int16_t;
+constexpr std::int64_t kShortRow = 64;
+static_assert(kShortRow * codec::kStrange * codec::kStrange < INT32_MAX);
+
 // floor(sqrt(number)), for which a double has room: its root is rounded, but not up to an integer.
 std::int64_t integer_root(std::int64_t number) {
   return static_cast<std::int64_t>(std::sqrt(static_cast<double>(number)));
@@ -29,65 +35,42 @@ std::int64_t integer_root(std::int64_t number) {
 
 // The smallest magnitudes that a norm makes 1, 2 and 3: 4 |r| >= q, 3q, 5q.
 struct Thresholds {
-  std::int32_t one = 0;
-  std::int32_t two = 0;
-  std::int32_t three = 0;
+  Narrow one = 0;
+  Narrow two = 0;
+  Narrow three = 0;
 };
 
 Thresholds thresholds(std::int64_t squares, std::int64_t columns) {
   const std::int64_t q = std::max<std::int64_t>(1, integer_root(squares / columns));
-  const auto at_least = [q](std::int64_t odd) {
-    return static_cast<std::int32_t>((odd * q + 3) / 4);
-  };
+  const auto at_least = [q](std::int64_t odd) { return static_cast<Narrow>((odd * q + 3) / 4); };
   return {at_least(1), at_least(3), at_least(5)};
 }
 
-template <class Number>
-Number normalized(Number value, Number one, Number two, Number three) {
-  const auto sign = static_cast<Number>(value < 0 ? -1 : 0);
-  const auto magnitude = static_cast<Number>((value ^ sign) - sign);
-  const auto steps = static_cast<Number>((magnitude >= one ? 1 : 0) + (magnitude >= two ? 1 : 0) +
-                                         (magnitude >= three ? 1 : 0));
-  return static_cast<Number>((steps ^ sign) - sign);
+Narrow normalized(Narrow value, const Thresholds& at) {
+  const auto sign = static_cast<Narrow>(value < 0 ? -1 : 0);
+  const auto magnitude = static_cast<Narrow>((value ^ sign) - sign);
+  const auto steps =
+      static_cast<Narrow>((magnitude >= at.one ? 1 : 0) + (magnitude >= at.two ? 1 : 0) +
+                          (magnitude >= at.three ? 1 : 0));
+  return static_cast<Narrow>((steps ^ sign) - sign);
 }
 
-// Rows of a residual stream: magnitudes up to 2^8 or strange, so that 16 bits hold an element and
-// 32 the sum of the squares of `kNarrowColumns`.
-using Narrow = std::int16_t;
-constexpr std::int32_t kNarrowest = codec::kStrange;
-constexpr std::int64_t kNarrowColumns = 64;
+template <class Sum, class Row>
+Sum squares_of(const Row& row) {
+  Sum squares = 0;
+  for (const Narrow element : row) squares += Sum{element} * element;
+  return squares;
+}
 
+// `row` is used up.
 template <class Element, class Row>
-void norm_narrow(Row& row, std::byte* out, std::int64_t columns) {
-  std::int32_t squares = 0;
-  for (std::int64_t j = 0; j < columns; ++j) {
-    squares += std::int32_t{row[static_cast<std::size_t>(j)]} * row[static_cast<std::size_t>(j)];
-  }
-  const Thresholds at = thresholds(squares, columns);
-  const auto one = static_cast<Narrow>(at.one);
-  const auto two = static_cast<Narrow>(at.two);
-  const auto three = static_cast<Narrow>(at.three);
-  for (std::int64_t j = 0; j < columns; ++j) {
-    Narrow& value = row[static_cast<std::size_t>(j)];
-    value = normalized(value, one, two, three);
-  }
+void norm_row(Row& row, std::byte* out, std::int64_t columns) {
+  const Thresholds at = thresholds(
+      columns <= kShortRow ? squares_of<std::int32_t>(row) : squares_of<std::int64_t>(row),
+      columns);
+  for (Narrow& element : row) element = normalized(element, at);
   for (std::int64_t j = 0; j < columns; ++j) {
     put_bits<Element>(out, j, Element::of_integer(row[static_cast<std::size_t>(j)]));
-  }
-}
-
-// The same for any integers that elements hold.
-template <class Element, class Row>
-void norm_wide(const Row& row, std::byte* out, std::int64_t columns) {
-  std::int64_t squares = 0;
-  for (std::int64_t j = 0; j < columns; ++j) {
-    squares += std::int64_t{row[static_cast<std::size_t>(j)]} * row[static_cast<std::size_t>(j)];
-  }
-  const Thresholds at = thresholds(squares, columns);
-  for (std::int64_t j = 0; j < columns; ++j) {
-    const std::int32_t value =
-        normalized<std::int32_t>(row[static_cast<std::size_t>(j)], at.one, at.two, at.three);
-    put_bits<Element>(out, j, Element::of_integer(value));
   }
 }
 
@@ -128,22 +111,14 @@ Share share_of(std::int64_t total, std::int64_t parts, std::int64_t position) {
 void norm(ConstMatrix in, Matrix out) {
   assert(in.rows == out.rows && in.columns == out.columns && in.type == out.type);
   row_work::with_rows(in.type, in.columns, [&]<class Element>(Element, auto width) {
-    const std::int64_t columns = width.columns();
-    auto row = width.template row<std::int32_t>();
-    auto narrow = width.template row<Narrow>();
+    auto row = width.template row<Narrow>();
     for (std::int64_t at = 0; at < in.rows; ++at) {
-      std::int32_t outside = columns > kNarrowColumns ? 1 : 0;
-      for (std::size_t j = 0; j < row.size(); ++j) {
-        row[j] =
-            wrapped(Element::integer(bits_at<Element>(in.row(at), static_cast<std::int64_t>(j))));
-        narrow[j] = static_cast<Narrow>(row[j]);
-        outside |= static_cast<std::int32_t>(row[j] > kNarrowest || row[j] < -kNarrowest);
+      const std::byte* from = in.row(at);
+      for (std::int64_t j = 0; j < width.columns(); ++j) {
+        row[static_cast<std::size_t>(j)] =
+            static_cast<Narrow>(wrapped(Element::integer(bits_at<Element>(from, j))));
       }
-      if (outside == 0) {
-        norm_narrow<Element>(narrow, out.row(at), columns);
-      } else {
-        norm_wide<Element>(row, out.row(at), columns);
-      }
+      norm_row<Element>(row, out.row(at), width.columns());
     }
   });
 }
@@ -166,11 +141,7 @@ void add_norm(ConstMatrix hidden, ConstMatrix residual, Matrix hidden_out, Matri
       for (std::int64_t j = 0; j < columns; ++j) {
         put_bits<Element>(sum, j, Element::of_integer(row[static_cast<std::size_t>(j)]));
       }
-      if (columns <= kNarrowColumns) {
-        norm_narrow<Element>(row, hidden_out.row(at), columns);
-      } else {
-        norm_wide<Element>(row, hidden_out.row(at), columns);
-      }
+      norm_row<Element>(row, hidden_out.row(at), columns);
     }
   });
 }
