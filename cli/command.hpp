@@ -25,6 +25,7 @@ using Run = std::function<int()>;
 [[nodiscard]] Run add_matrix(CLI::App& app);
 [[nodiscard]] Run add_model(CLI::App& app);
 [[nodiscard]] Run add_mutants(CLI::App& app);
+[[nodiscard]] Run add_rank(CLI::App& app);
 [[nodiscard]] Run add_scenarios(CLI::App& app);
 [[nodiscard]] Run add_sweep(CLI::App& app);
 

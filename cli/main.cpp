@@ -55,6 +55,10 @@ int run(int argc, char** argv) {
         return std::pair{mutants, add_mutants(*mutants)};
       }(),
       [&] {
+        CLI::App* rank = app.add_subcommand("rank", "one rank of a run; started by the program");
+        return std::pair{rank, add_rank(*rank)};
+      }(),
+      [&] {
         CLI::App* suite = app.add_subcommand("scenarios", "run the regression suite");
         return std::pair{suite, add_scenarios(*suite)};
       }(),

@@ -163,16 +163,25 @@ std::optional<Standstill> standstill_of(std::span<const BoardView> ranks) {
   return out;
 }
 
+EventObservation blank_event(const EventRun& event) {
+  EventObservation out{.event = event.index,
+                       .kind = event.event->kind,
+                       .path = event.event->path,
+                       .tokens = event.tokens};
+  for (const Running& running : event.runnings) {
+    const Program& sized = running.graph == nullptr ? *running.program : *running.graph;
+    out.bucket = std::max(out.bucket, bucket_of(sized).value_or(0));
+  }
+  return out;
+}
+
 EventObservation hang_of(const Lifecycle& plan, const Standstill& at,
                          std::span<const BoardView> ranks, int dead) {
-  EventObservation out{.event = static_cast<std::int32_t>(std::max<std::int64_t>(at.event, 0)),
-                       .symptom = Symptom::hang};
-  if (out.event < std::ssize(plan.events)) {
-    const PlanEvent& event = plan.events[static_cast<std::size_t>(out.event)];
-    out.kind = event.kind;
-    out.path = event.path;
-    out.tokens = event.tokens.value_or(0);
-  }
+  const auto event = static_cast<std::size_t>(std::max<std::int64_t>(at.event, 0));
+  const Timeline timeline(plan);
+  EventObservation out{.event = static_cast<std::int32_t>(event)};
+  if (event < timeline.events().size()) out = blank_event(timeline.events()[event]);
+  out.symptom = Symptom::hang;
   out.wavefront = Wavefront(plan, at, ranks, dead).states();
   const auto first = std::ranges::find_if(out.wavefront, [&](const RankState& state) {
     return dead >= 0 ? state.rank == dead : state.doing == RankState::Doing::waits;

@@ -11,6 +11,7 @@
 #include "runtime/board.hpp"
 #include "runtime/observation.hpp"
 #include "sim/lifecycle.hpp"
+#include "sim/timeline.hpp"
 
 namespace capsize {
 
@@ -26,6 +27,9 @@ struct Standstill {
 // is the plan of the job. `dead` is a rank that has died; -1: none has.
 [[nodiscard]] EventObservation hang_of(const Lifecycle& plan, const Standstill& at,
                                        std::span<const BoardView> ranks, int dead = -1);
+
+// An event of which nothing is known yet.
+[[nodiscard]] EventObservation blank_event(const EventRun& event);
 
 // "rank 2 waits in reduce_scatter over attn_tp (layer 3, operation 7, 4 rows, 12 before it): ...",
 // a line a rank.

@@ -74,6 +74,9 @@ std::string write_run_job(const RunJob& job) {
   JsonWriter out;
   out.begin_object().key("plan").raw(plan).key("options");
   write_run_options(out, job.options);
+  if (!job.given_up.empty()) {
+    out.key("given_up").array(std::vector<std::int64_t>(job.given_up.begin(), job.given_up.end()));
+  }
   return std::move(out.end_object()).text();
 }
 
@@ -83,10 +86,19 @@ Result<RunJob> read_run_job(std::string_view line) {
   const JsonField field(*document);
   RunJob out;
   auto read =
-      ObjectReader(field, {"plan", "options"})
+      ObjectReader(field, {"plan", "options", "given_up"})
           .required("plan", [&](const JsonField& f) { return store(read_plan(f), out.plan); })
           .required("options",
                     [&](const JsonField& f) { return store(read_run_options(f), out.options); })
+          .optional("given_up",
+                    [&](const JsonField& f) -> Result<void> {
+                      auto events = f.integers(0, std::ssize(out.plan.events) - 1);
+                      if (!events) return tl::unexpected(std::move(events.error()));
+                      for (const std::int64_t event : *events) {
+                        out.given_up.push_back(static_cast<std::int32_t>(event));
+                      }
+                      return {};
+                    })
           .done();
   if (!read) return tl::unexpected(std::move(read.error()));
   return out;

@@ -1,9 +1,11 @@
 // What a process is told to execute: one JSON line, {"plan": ..., "options": {...}}. The plan is a
-// plan file; options that have their default are left out.
+// plan file; options that have their default are left out. "given_up" lists events not to be run.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/run_options.hpp"
 #include "scenarios/formats/json_reader.hpp"
@@ -15,6 +17,8 @@ namespace capsize {
 struct RunJob {
   Lifecycle plan;
   RunOptions options;
+  // Events that are not run (given_up.hpp): in an earlier start their ranks did not end.
+  std::vector<std::int32_t> given_up = {};
 };
 
 [[nodiscard]] std::string write_run_job(const RunJob& job);
