@@ -79,8 +79,8 @@ std::string_view checked_for(const Observation& observation) {
     return "counts, sequences, every row against the model on one rank, replay = capture = eager, "
            "padding, guards";
   }
-  return "counts, sequences, replay = capture = eager, buffers and addresses, rows that ranks share; "
-         "what operations compute is not in the plan";
+  return "counts, sequences, replay = capture = eager, addresses of buffers, rows that ranks share; "
+         "the plan does not say what is computed";
 }
 
 const EventObservation* Observation::first_failure() const {
