@@ -79,7 +79,8 @@ std::string_view checked_for(const Observation& observation) {
     return "counts, sequences, every row against the model on one rank, replay = capture = eager, "
            "padding, guards";
   }
-  return "counts, sequences, replay = capture = eager, addresses of buffers, rows that ranks share; "
+  return "counts, sequences, replay = capture = eager, addresses of buffers, rows that ranks "
+         "share; "
          "the plan does not say what is computed";
 }
 
