@@ -100,6 +100,8 @@ class BodyMaker {
   Result<void> link_by_tensor(Instruction& out) {
     const PlanOp& op = *out.op;
     enter(op);
+    if (out.layer >= 0 && op.role != Role::move) last_layer_ = std::max(last_layer_, out.layer);
+    if (is_point_to_point(op.kind)) return pass_on(out);
     const bool both =
         op.role == Role::add_norm || op.role == Role::add || op.role == Role::add_first;
     const bool reads_hidden =
@@ -117,7 +119,20 @@ class BodyMaker {
     return {};
   }
 
-  // The first operation tells how many rows the rank enters with.
+  // Between pipeline stages a tensor goes out as it is, or comes in.
+  Result<void> pass_on(Instruction& out) {
+    std::optional<Tensor>& tensor = out.op->tensor == Slot::residual ? residual_ : hidden_;
+    if (out.op->kind == PlanOpKind::send) {
+      read(out, tensor->operand, 0);
+      sends_ = true;
+    } else {
+      set(tensor, write(out, out.op->rows_out.value_or(tensor->operand.rows)));
+    }
+    return {};
+  }
+
+  // The first operation tells how many rows the rank enters with; a later pipeline stage receives
+  // them.
   void enter(const PlanOp& op) {
     if (hidden_) return;
     const std::int64_t rows = op.rows_in.empty() ? 0 : op.rows_in.front();
@@ -132,9 +147,12 @@ class BodyMaker {
     tensor = Tensor{operand, 0};
   }
 
-  // What the model leaves behind: hidden + residual.
+  // What the model leaves behind: hidden + residual. A pipeline stage that hands its rows on leaves
+  // nothing.
   void add_last_sum() {
     if (!hidden_) return;
+    body_.ends_model = !(sends_ && last_layer_ + 1 < rules_.layers);
+    if (!body_.ends_model) return;
     Instruction& out = body_.instructions.emplace_back();
     out.captured = true;
     out.from_graph = running_.replays();
@@ -346,6 +364,8 @@ class BodyMaker {
   Pool pool_;
   std::optional<Tensor> hidden_;
   std::optional<Tensor> residual_;
+  std::int64_t last_layer_ = -1;                 // that something was computed for
+  bool sends_ = false;                           // its rows go on to another stage
   std::vector<std::optional<Operand>> written_;  // by instruction
   std::optional<Operand> last_;
   std::optional<Operand> previous_;

@@ -59,6 +59,7 @@ struct Body {
   std::vector<Reader> readers;
   std::int64_t zero_rows = 0;
   std::int64_t output_rows = 0;
+  bool ends_model = true;  // false: a pipeline stage that hands its rows on
 };
 
 // Rows before and behind every tensor that only a fault writes to.
@@ -66,6 +67,7 @@ inline constexpr std::int64_t kGuardRows = 1;
 
 struct BodyRules {
   bool mathematics = false;  // the plan has some
+  std::int64_t layers = 0;   // then: how many the model has
   bool unguarded = false;  // an operation that reads fewer rows than its operand holds reads those
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/binding.hpp"
+#include "runtime/comparison.hpp"
 #include "runtime/lanes.hpp"
 #include "runtime/placement.hpp"
 #include "runtime/run_context.hpp"
@@ -104,6 +105,8 @@ class Executor {
   }
 
   Result<void> make_bodies() {
+    BodyRules rules{.mathematics = data_ != nullptr, .unguarded = options_.unguarded};
+    for (const ModelLayers& each : lifecycle_.layers) rules.layers += each.count;
     for (const EventRun& event : timeline_.events()) {
       for (std::size_t i = 0; i < event.runnings.size(); ++i) {
         if (std::ranges::none_of(ranks_, [&](std::int64_t rank) {
@@ -111,7 +114,7 @@ class Executor {
             })) {
           continue;
         }
-        auto body = body_of(event.runnings[i], {data_ != nullptr, options_.unguarded});
+        auto body = body_of(event.runnings[i], rules);
         if (!body) {
           return tl::unexpected(
               std::move(body.error()).within("events[" + std::to_string(event.index) + "]"));
@@ -156,11 +159,18 @@ class Executor {
     return out;
   }
 
+  // Whether no rank has a padding row, which all ranks must see alike.
+  static bool is_whole(const EventRun& event) {
+    return std::ranges::all_of(event.runnings, [](const Running& running) {
+      const auto size = bucket_of(running.graph == nullptr ? *running.program : *running.graph);
+      return !running.program->tokens || !size || *running.program->tokens >= *size;
+    });
+  }
+
   // All ranks of the plan come through here in step, whatever each of them saw: a rank that leaves
   // out a run would keep its peers waiting.
   Result<void> run_tasks(const EventRun& event, std::vector<Task>& tasks, EventObservation& seen) {
-    const bool whole = std::ranges::all_of(
-        tasks, [](const Task& each) { return each.placement.real == each.placement.rows; });
+    const bool whole = is_whole(event);
     const LaneRules rules{.exact = whole && data_ != nullptr,
                           .written = true,
                           .around = around_ ? &*around_ : nullptr};
@@ -184,8 +194,7 @@ class Executor {
       if (*failed) return {};
     }
     check_reads(lanes, seen);
-    compare_with_oracle(tasks, lanes, seen);
-    compare_with_eager(tasks, lanes, eager, seen);
+    compare_outputs(tasks, lanes, eager, seen);
     check_static_guards(tasks, seen);
     auto wrong = backend_.end_event(seen.symptom != Symptom::none);
     if (!wrong) return tl::unexpected(std::move(wrong.error()));
@@ -241,7 +250,7 @@ class Executor {
 
   // Whether a run failed on any rank, in this process or another.
   Result<bool> run_lanes(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen) {
-    if (seen.symptom == Symptom::none) {
+    if (!lanes.empty()) {
       LaneRun(lifecycle_, backend_, data_ == nullptr ? nullptr : &data_->weights(), watcher_,
               sequences_)
           .run(lanes, rules, seen);
@@ -323,6 +332,7 @@ class Executor {
 
   void fill_tokens(const EventRun& event, const Task& task, const Matrix& input,
                    EventObservation& seen) {
+    if (input.rows == 0) return;  // a later pipeline stage receives its rows
     const Placement& at = task.placement;
     const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
     if (at.real > 0) {
@@ -345,12 +355,12 @@ class Executor {
 
   // A padding row that holds no poison proves nothing.
   static void tell_plain_padding(std::int64_t rank, std::int64_t row, EventObservation& seen) {
-    const OpPlace place{.rank = rank, .kind = "input"};
-    seen.mismatches.push_back({.check = Check::padding, .place = place, .row = row});
-    if (seen.symptom != Symptom::none) return;
-    seen.symptom = Symptom::silent_corruption;
-    seen.place = place;
-    seen.text = "a padding row was not poisoned, so that nothing is known of what it does";
+    Mismatch mismatch;
+    mismatch.check = Check::padding;
+    mismatch.place = {.rank = rank, .kind = "input"};
+    mismatch.row = row;
+    tell_wrong(seen, std::move(mismatch),
+               "a padding row was not poisoned, so that nothing is known of what it does");
   }
 
   void fill_plain(const Task& task, std::size_t input, const Matrix& rows) const {
@@ -363,45 +373,17 @@ class Executor {
 
   // ---- comparisons ----------------------------------------------------------------------------
 
-  static Matrix output_of(const Lane& lane) {
-    return lane.bound.empty() ? Matrix{} : lane.bound.back().out[0];
-  }
-
-  static Matrix first_rows(Matrix rows, std::int64_t count) {
-    rows.rows = std::clamp<std::int64_t>(count, 0, rows.rows);
-    return rows;
-  }
-
-  void compare_with_oracle(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
-                           EventObservation& seen) {
-    if (data_ == nullptr) return;
+  void compare_outputs(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
+                       const std::vector<Lane>& eager, EventObservation& seen) {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
+      if (!tasks[i].body->ends_model) continue;
       const Placement& at = tasks[i].placement;
-      const Matrix output = output_of(lanes[i]);
-      if (output.rows != at.rows) {
-        tell_wrong_rows(lanes[i], output.rows, at.rows, seen);
-        continue;
+      if (data_ != nullptr) {
+        compare_with_oracle(*data_, batch_, lanes[i], at, *observation_, seen);
       }
-      const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
-      ConstMatrix expected = rows.expected;
-      expected.data = rows.expected.row(at.first);
-      expected.rows = at.real;
-      observation_->elements += at.real * output.columns;
-      observation_->nonzero += rows.nonzero;
-      if (at.first > 0) {
-        observation_->nonzero -= data_->rows(at.coordinate, batch_, at.first).nonzero;
-      }
-      compare_rows(Check::oracle, lanes[i], first_rows(output, at.real), expected, seen);
-    }
-  }
-
-  void compare_with_eager(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
-                          const std::vector<Lane>& eager, EventObservation& seen) {
-    for (std::size_t i = 0; i < eager.size(); ++i) {
-      const std::int64_t real =
-          data_ == nullptr ? output_of(lanes[i]).rows : tasks[i].placement.real;
-      compare_rows(Check::eager, lanes[i], first_rows(output_of(lanes[i]), real),
-                   first_rows(output_of(eager[i]), real), seen);
+      if (eager.empty()) continue;
+      const std::int64_t rows = data_ == nullptr ? output_of(lanes[i]).rows : at.real;
+      compare_with_eager(lanes[i], eager[i], rows, seen);
     }
   }
 
@@ -425,68 +407,21 @@ class Executor {
                std::size_t instruction, const std::string& text, EventObservation& seen) {
     const auto lane = std::ranges::find(lanes, rank, &Lane::rank);
     const OpPlace place = place_of(lifecycle_, rank, lane->body->instructions[instruction]);
-    Mismatch& mismatch = seen.mismatches.emplace_back();
+    Mismatch mismatch;
     mismatch.check = check;
     mismatch.place = place;
     mismatch.mode = lane->mode;
     mismatch.found = text;
-    if (seen.symptom != Symptom::none) return;
-    seen.symptom = Symptom::silent_corruption;
-    seen.place = place;
-    seen.text = text;
-  }
-
-  void compare_rows(Check check, const Lane& lane, const Matrix& found, ConstMatrix expected,
-                    EventObservation& seen) {
-    seen.elements_compared += found.rows * found.columns;
-    const Difference difference = compare(found, expected);
-    if (difference.count == 0) return;
-    const auto value = [&](const ConstMatrix& rows) {
-      const std::byte* element =
-          rows.row(difference.first.row) +
-          static_cast<std::size_t>(difference.first.column) * bytes_of(rows.type);
-      return std::to_string(load(rows.type, element));
-    };
-    Mismatch& mismatch = seen.mismatches.emplace_back();
-    mismatch.check = check;
-    mismatch.mode = lane.mode;
-    mismatch.place.rank = lane.rank;
-    mismatch.place.kind = "output";
-    mismatch.row = difference.first.row;
-    mismatch.column = difference.first.column;
-    mismatch.count = difference.count;
-    mismatch.of = found.rows * found.columns;
-    mismatch.expected = value(expected);
-    mismatch.found = value(found);
-    tell_corruption(lane, seen,
-                    check == Check::oracle ? "the result is not the model's"
-                                           : "a graph computes other rows than eager does");
-  }
-
-  static void tell_corruption(const Lane& lane, EventObservation& seen, std::string text) {
-    if (seen.symptom != Symptom::none) return;
-    seen.symptom = Symptom::silent_corruption;
-    seen.place = OpPlace{.rank = lane.rank, .kind = "output"};
-    seen.text = std::move(text);
-  }
-
-  static void tell_wrong_rows(const Lane& lane, std::int64_t found, std::int64_t expected,
-                              EventObservation& seen) {
-    tell_corruption(lane, seen,
-                    "the rank ends with " + std::to_string(found) + " rows and began with " +
-                        std::to_string(expected));
+    tell_wrong(seen, std::move(mismatch), text);
   }
 
   void check_static_guards(const std::vector<Task>& tasks, EventObservation& seen) {
     for (const Task& task : tasks) {
       if (memory_[task.rank].guards_hold()) continue;
-      seen.mismatches.push_back(
-          {.check = Check::guards, .place = {.rank = ranks_[task.rank], .kind = "output"}});
-      if (seen.symptom == Symptom::none) {
-        seen.symptom = Symptom::silent_corruption;
-        seen.place = OpPlace{.rank = ranks_[task.rank], .kind = "output"};
-        seen.text = "something wrote outside of the inputs and outputs";
-      }
+      Mismatch mismatch;
+      mismatch.check = Check::guards;
+      mismatch.place = {.rank = ranks_[task.rank], .kind = "output"};
+      tell_wrong(seen, std::move(mismatch), "something wrote outside of the inputs and outputs");
       memory_[task.rank].set_guards();
     }
   }
