@@ -130,7 +130,8 @@ struct Codec {
   [[nodiscard]] static constexpr std::int32_t integer(Bits bits) {
     if constexpr (kIsInteger) {
       const bool exact = bits + kLargestExact <= 2U * kLargestExact;
-      const std::int32_t low = static_cast<std::int8_t>(bits & 0xffU);
+      const auto low =
+          static_cast<std::int32_t>(bits & 0x7fU) - static_cast<std::int32_t>(bits & 0x80U);
       return exact ? static_cast<std::int32_t>(bits) : estranged(low, ~0U);
     } else {
       return integer_of(to_float(bits));

@@ -127,7 +127,9 @@ class UnitTables {
           Lanes* sums = &down_[begin + static_cast<std::size_t>(j / kLaneColumns)];
           for (std::size_t combination = 0; combination < kCombinations; ++combination) {
             const bool active = ((combination >> unit) & 1U) != 0;
-            if (active) sums[combination * lanes][j % kLaneColumns] += weight;
+            if (!active) continue;
+            auto& sum = sums[combination * lanes];
+            sum[j % kLaneColumns] = static_cast<std::int8_t>(sum[j % kLaneColumns] + weight);
           }
         }
       }
