@@ -6,6 +6,7 @@ option(CAPSIZE_CUDA "Build the CUDA parts where a toolkit is found" ON)
 option(CAPSIZE_SANITIZE "Everything with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(CAPSIZE_SANITIZED_PROGRAM "A second, sanitized build of the program for tests/bad_input" OFF)
 option(CAPSIZE_FUZZ "Build the fuzzers of tests/fuzz (clang 16 or later)" OFF)
+option(CAPSIZE_SHARED_FMT "Link fmt's shared library instead of compiling fmt into every file" OFF)
 option(CAPSIZE_UNITY "Compile test files in batches; OFF shows a missing #include" ON)
 
 set(CMAKE_CXX_STANDARD 20)
