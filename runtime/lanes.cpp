@@ -221,9 +221,11 @@ bool LaneRun::check_counts(Lane& lane, const Bound& bound, const Arrived& arrive
   add_mismatch(lane, Check::counts, bound.out[0], {0, 0}, 1,
                std::to_string(arrived.sent_rows) + " rows sent, " +
                    std::to_string(arrived.received_rows) + " received");
+  const bool gave = arrived.received_rows == received;  // other counts than it should have
   fail(lane, Symptom::silent_corruption,
-       "it moved " + std::to_string(arrived.received_rows) + " of " + std::to_string(received) +
-           " rows, and nobody said so");
+       std::string(gave ? "it gave " : "it moved ") +
+           std::to_string(gave ? arrived.sent_rows : arrived.received_rows) + " of " +
+           std::to_string(gave ? sent : received) + " rows, and nobody said so");
   return false;
 }
 

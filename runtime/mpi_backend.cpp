@@ -78,15 +78,28 @@ std::int64_t sum_of(std::span<const std::int64_t> values) {
   return std::accumulate(values.begin(), values.end(), std::int64_t{0});
 }
 
+// The rows of one member's part of a reduce-scatter: an unchecked call goes by what it writes, one
+// that divides by itself by what it reads.
+std::int64_t share_of(const Arrival& arrival) {
+  if (!arrival.floors) return arrival.out.rows;
+  return std::min(arrival.in.rows / std::ssize(arrival.communicator.members), arrival.out.rows);
+}
+
 // What all members of a communicator ask alike, as a number: one call, and its count. Sends and
 // receives are no matter of all.
 std::int64_t asked_by(const Arrival& arrival) {
   constexpr std::int64_t kCall = std::int64_t{1} << 40;
   if (is_point_to_point(arrival.kind)) return 0;
   if (!arrival.sizes.empty()) return kCall + sum_of(arrival.sizes);
-  if (arrival.kind != PlanOpKind::reduce_scatter) return kCall + arrival.in.rows;
-  return kCall +
-         std::min(arrival.in.rows / std::ssize(arrival.communicator.members), arrival.out.rows);
+  return kCall + (arrival.kind == PlanOpKind::reduce_scatter ? share_of(arrival) : arrival.in.rows);
+}
+
+constexpr std::int32_t kPathsMax = 4;
+
+// Whether ranks may come to one operation on different paths: those of one program never do.
+bool several_paths(const Lifecycle& lifecycle) {
+  return std::ranges::any_of(lifecycle.events,
+                             [](const PlanEvent& event) { return event.programs.size() > 1; });
 }
 
 Arrived refused(std::string text) {
@@ -131,8 +144,8 @@ Result<std::int32_t> MpiBackend::communicator(const Key& key) {
     return known->second;
   }
   std::int32_t made = -1;
-  const int error =
-      module_.calls().create(key.first.data(), static_cast<std::int32_t>(key.first.size()), &made);
+  const int error = module_.calls().create(key.members.data(),
+                                           static_cast<std::int32_t>(key.members.size()), &made);
   if (error != 0) return tl::unexpected(module_.error_of(error).within("communicator"));
   return communicators_.emplace(key, made).first->second;
 }
@@ -156,24 +169,27 @@ Result<void> MpiBackend::begin(const Lifecycle& lifecycle) {
 Result<void> MpiBackend::join(const Lifecycle& lifecycle) {
   std::vector<std::int32_t> all(static_cast<std::size_t>(lifecycle.world));
   std::iota(all.begin(), all.end(), 0);
-  auto world = communicator({std::move(all), -1});
+  auto world = communicator({std::move(all), -1, 0});
   if (!world) return tl::unexpected(std::move(world.error()));
   world_ = *world;
   joined_.clear();
   groups_ = 0;
+  const std::int32_t paths = several_paths(lifecycle) ? kPathsMax : 1;
   for (const PlanGroups& family : lifecycle.families) {
     Joined& mine = joined_.emplace_back();
     const std::int32_t group = family.group_of[static_cast<std::size_t>(rank_)];
     if (group >= 0) {
-      mine.key = {family.groups[static_cast<std::size_t>(group)], 0};
-      mine.key.second = static_cast<std::int32_t>(
-          std::ranges::count_if(
-              joined_, [&](const Joined& each) { return each.key.first == mine.key.first; }) -
+      mine.members = family.groups[static_cast<std::size_t>(group)];
+      mine.earlier = static_cast<std::int32_t>(
+          std::ranges::count_if(joined_,
+                                [&](const Joined& each) { return each.members == mine.members; }) -
           1);
       mine.place = groups_ + static_cast<std::size_t>(group);
-      auto made = communicator(mine.key);
-      if (!made) return tl::unexpected(std::move(made.error()));
-      mine.communicator = *made;
+      for (std::int32_t path = 0; path < paths; ++path) {
+        auto made = communicator({mine.members, mine.earlier, path});
+        if (!made) return tl::unexpected(std::move(made.error()));
+        mine.communicators.push_back(*made);
+      }
     }
     groups_ += family.groups.size();
   }
@@ -189,7 +205,7 @@ Result<bool> MpiBackend::end_event(bool failed) {
   told[0] = failed ? 1 : 0;
   told[1] = std::exchange(broken_, false) ? 1 : 0;
   for (Joined& mine : joined_) {
-    if (mine.communicator < 0) continue;
+    if (mine.communicators.empty()) continue;
     const std::int64_t asked = std::exchange(mine.asked, 0);
     told[2 + 2 * mine.place] = asked;
     told[3 + 2 * mine.place] = -asked;
@@ -208,9 +224,11 @@ Result<bool> MpiBackend::end_event(bool failed) {
 Result<void> MpiBackend::leave_behind(const std::vector<std::int64_t>& told) {
   bool left = false;
   for (const Joined& mine : joined_) {
-    if (mine.communicator < 0) continue;
+    if (mine.communicators.empty()) continue;
     if (told[1] == 0 && told[2 + 2 * mine.place] == -told[3 + 2 * mine.place]) continue;
-    communicators_.erase(mine.key);
+    for (std::int32_t path = 0; path < std::ssize(mine.communicators); ++path) {
+      communicators_.erase({mine.members, mine.earlier, path});
+    }
     left = true;
   }
   return left ? join(*lifecycle_) : Result<void>{};
@@ -228,19 +246,21 @@ void MpiBackend::poison(Matrix rows, Poison poison, std::uint64_t salt) {
 
 Arrived MpiBackend::meet(const Arrival& arrival) {
   Joined& mine = joined_[static_cast<std::size_t>(arrival.communicator.family.index)];
-  if (mine.communicator < 0) return refused("this rank is in no group of the family");
+  if (mine.communicators.empty()) return refused("this rank is in no group of the family");
+  const std::size_t path = (arrival.recorded ? 1U : 0U) + (arrival.registered ? 2U : 0U);
+  const std::int32_t over = mine.communicators[mine.communicators.size() > 1 ? path : 0];
   mine.asked += asked_by(arrival);
   const auto run = [&] {
     switch (arrival.kind) {
-      case PlanOpKind::reduce_scatter: return reduce_scatter(mine.communicator, arrival);
-      case PlanOpKind::all_gather: return all_gather(mine.communicator, arrival);
-      case PlanOpKind::all_reduce: return all_reduce(mine.communicator, arrival);
-      case PlanOpKind::all_to_all: return all_to_all(mine.communicator, arrival);
-      case PlanOpKind::broadcast: return broadcast(mine.communicator, arrival);
-      case PlanOpKind::send: return send(mine.communicator, arrival);
-      case PlanOpKind::recv: return receive(mine.communicator, arrival);
+      case PlanOpKind::reduce_scatter: return reduce_scatter(over, arrival);
+      case PlanOpKind::all_gather: return all_gather(over, arrival);
+      case PlanOpKind::all_reduce: return all_reduce(over, arrival);
+      case PlanOpKind::all_to_all: return all_to_all(over, arrival);
+      case PlanOpKind::broadcast: return broadcast(over, arrival);
+      case PlanOpKind::send: return send(over, arrival);
+      case PlanOpKind::recv: return receive(over, arrival);
       // What moves no rows is still a place where all meet.
-      default: return arrived(module_.calls().barrier(mine.communicator), 0, 0);
+      default: return arrived(module_.calls().barrier(over), 0, 0);
     }
   };
   Arrived out = run();
@@ -271,8 +291,7 @@ Arrived MpiBackend::reduce_scatter(std::int32_t over, const Arrival& arrival) {
                                              out.data(), parts.data(), members),
         all, own);
   }
-  // An unchecked call goes by the smaller of both counts.
-  const std::int64_t rows = std::min(in.rows / members, arrival.out.rows);
+  const std::int64_t rows = share_of(arrival);
   return arrived(module_.calls().reduce_scatter(
                      over, type, readable(in, rows * members, arrival.out, spare_in_),
                      arrival.out.data, rows * in.columns),

@@ -6,10 +6,10 @@
 //   Result<Observation> seen = execute(plan, options, **backend);
 #pragma once
 
+#include <compare>
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "runtime/backend.hpp"
@@ -44,14 +44,22 @@ class MpiBackend : public Backend {
   [[nodiscard]] Result<bool> end_event(bool failed) override;
 
  private:
-  // Members, and how many families of the plan have had the same group before: two families with
-  // equal groups are two communicators, as in the engines.
-  using Key = std::pair<std::vector<std::int32_t>, std::int32_t>;
+  struct Key {
+    std::vector<std::int32_t> members;
+    // How many families of the plan have had the same group before: two families with equal groups
+    // are two communicators, as in the engines.
+    std::int32_t earlier = 0;
+    // What goes into a graph does not meet what is launched, nor one path of peer memory the other:
+    // where ranks of a plan can differ in that, each path is a communicator of its own.
+    std::int32_t path = 0;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
 
   // This rank's group of a family.
   struct Joined {
-    std::int32_t communicator = -1;
-    Key key;
+    std::vector<std::int32_t> communicators;  // by path; empty: it is in no group
+    std::vector<std::int32_t> members;
+    std::int32_t earlier = 0;
     std::size_t place = 0;   // among all groups of the plan
     std::int64_t asked = 0;  // of it in this event: calls and their counts
   };

@@ -256,7 +256,13 @@ class Supervision {
 
   bool tell_absent(int rank) {
     end_ = {.how = LaunchEnd::How::not_started, .rank = rank};
-    const bool none = all_in(RankPhase::absent);
+    const auto silent =
+        std::ranges::find(views_, 0, [](const BoardView& view) { return view.process.pid; });
+    // Ranks come up together: the others wait for the one that is not even a process yet.
+    if (!ended_ && silent != views_.end())
+      end_.rank = rank = static_cast<int>(silent - views_.begin());
+    const bool none =
+        std::ranges::all_of(views_, [](const BoardView& view) { return view.process.pid == 0; });
     if (ended_) {
       end_.text = "the ranks could not be started: mpirun ended with status " +
                   std::to_string(WEXITSTATUS(status_));

@@ -106,7 +106,12 @@ class Wavefront {
   [[nodiscard]] bool has_entered(std::int64_t rank, const Posting& call) const {
     const Posting& last = posting(rank);
     return is_here(rank) && last.family == call.family && last.group == call.group &&
-           last.kind == call.kind && last.sequence >= call.sequence;
+           last.kind == call.kind && last.sequence >= call.sequence && same_path(last, call);
+  }
+
+  // What is captured does not meet what is launched.
+  static bool same_path(const Posting& a, const Posting& b) {
+    return (a.mode == PlanEventKind::capture) == (b.mode == PlanEventKind::capture);
   }
 
   [[nodiscard]] std::string why_it_waits(std::int64_t rank) const {
@@ -127,6 +132,9 @@ class Wavefront {
       out += (told == 1 ? "waits for " : ", and for ") + rank_text(member) + ", which ";
       if (!entered && doing != Doing::waits && doing != Doing::runs) out += "never entered: it ";
       out += what_it_did(member);
+      if (doing == Doing::waits && !same_path(mine, posting(member))) {
+        out += mine.mode == PlanEventKind::capture ? " outside of the capture" : " in a capture";
+      }
     }
     return out.empty() ? counts_of(mine, members) : out;
   }

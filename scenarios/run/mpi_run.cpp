@@ -177,7 +177,9 @@ class Runner {
     const Timeline timeline(jobs_[job].plan);
     Lifecycle plan = jobs_[job].plan;
     for (const std::int32_t event : give_up(plan, given_up_[job])) {
-      event_of(out, timeline, event).skipped = true;
+      EventObservation& seen = event_of(out, timeline, event);
+      seen = blank_event(timeline.events()[static_cast<std::size_t>(event)]);
+      seen.skipped = true;
     }
     for (const EventObservation& hung : hung_) event_of(out, timeline, hung.event) = hung;
     hung_.clear();
@@ -202,12 +204,8 @@ class Runner {
     if (const auto of_job = told.find(job); of_job != told.end()) {
       for (const auto& [rank, mine] : of_job->second) {
         for (const EventObservation& failed : mine.failed) {
-          if (failed.event != hung.event || failed.symptom != Symptom::clean_error) continue;
-          if (hung.symptom == Symptom::clean_error) continue;  // the first rank's
-          hung.symptom = failed.symptom;
-          hung.place = failed.place;
-          hung.text = failed.text;
-          hung.mismatches = failed.mismatches;
+          if (failed.event == hung.event && hung.symptom == Symptom::hang)
+            take_failure(hung, failed);
         }
       }
     }
@@ -219,6 +217,13 @@ class Runner {
     }
     RunJob again{jobs_[job].plan, jobs_[job].options, given_up_[job]};
     lines_[job] = write_run_job(again) + "\n";
+  }
+
+  static void take_failure(EventObservation& hung, const EventObservation& failed) {
+    hung.symptom = failed.symptom;
+    hung.place = failed.place;
+    hung.text = failed.text;
+    hung.mismatches = failed.mismatches;
   }
 
   // The job is not started again: what has been seen of it is all there is.
