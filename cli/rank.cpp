@@ -143,7 +143,8 @@ int run_rank(const RankOptions& options) {
   LineFile lines(rank_file(options.results, (*process)->backend().rank()));
   if (auto state = lines.state(); !state) return fail(state.error());
   auto ran = Worker(**process, lines).run(options);
-  if (!ran) return fail(ran.error());
+  // Leaving MPI in order would wait for the others, who wait for this one.
+  if (!ran) _exit(fail(ran.error()));
   (*process)->finish();
   return 0;
 }

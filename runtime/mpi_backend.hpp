@@ -1,6 +1,10 @@
 // The mpi backend: this process is one rank, and MPI moves the rows. Calls block; a rank that waits
 // for one that never comes waits for ever, and the supervisor outside (supervisor.hpp) ends it.
 //
+// Counts that differ between members end as MPI ends them: an error on some of them, a wrong sum
+// that nobody tells, or a wait. A library that streams (NCCL) waits there; whoever compares an
+// execution here with what is predicted for such a library can only ask whether it went well.
+//
 //   Result<MpiModule> mpi = MpiModule::open();
 //   Result<std::unique_ptr<MpiBackend>> backend = MpiBackend::start(*mpi);
 //   Result<Observation> seen = execute(plan, options, **backend);

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/rank_set.hpp"
+
 namespace capsize {
 namespace {
 
 using Doing = RankState::Doing;
-
-constexpr int kPeersTold = 3;
 
 std::string rank_text(std::int64_t rank) { return "rank " + std::to_string(rank); }
 
@@ -114,6 +114,22 @@ class Wavefront {
     return (a.mode == PlanEventKind::capture) == (b.mode == PlanEventKind::capture);
   }
 
+  // Why a member of the group does not let a call end; empty where it is none of its doing.
+  [[nodiscard]] std::string why_not_here(const Posting& call, std::int64_t member) const {
+    const bool entered = has_entered(member, call);
+    const Doing doing = doing_of(member);
+    if (entered && doing != Doing::failed && doing != Doing::dead) return {};
+    std::string out;
+    // A broadcast may be behind its sender while others still wait for it.
+    const bool away = doing != Doing::waits && doing != Doing::runs;
+    if (!entered && away && call.kind != PlanOpKind::broadcast) out += "never entered: it ";
+    out += what_it_did(member);
+    if (doing == Doing::waits && !same_path(call, posting(member))) {
+      out += call.mode == PlanEventKind::capture ? " outside of the capture" : " in a capture";
+    }
+    return out;
+  }
+
   [[nodiscard]] std::string why_it_waits(std::int64_t rank) const {
     const Posting& mine = posting(rank);
     if (mine.phase == RankPhase::meets || mine.family < 0) return what_it_did(rank);
@@ -121,20 +137,21 @@ class Wavefront {
     if (mine.group < 0 || mine.group >= std::ssize(family.groups)) return what_it_did(rank);
     if (is_point_to_point(mine.kind)) return "waits for its peer";
     const auto& members = family.groups[static_cast<std::size_t>(mine.group)];
+    // What members do, each with those who do it.
+    std::vector<std::pair<std::string, RankSet>> reasons;
+    for (std::int64_t member = 0; member < std::ssize(ranks_); ++member) {
+      if (std::ranges::find(members, member) == members.end()) continue;
+      const std::string reason = why_not_here(mine, member);
+      if (reason.empty()) continue;
+      const auto same = std::ranges::find(reasons, reason, &std::pair<std::string, RankSet>::first);
+      RankSet& who =
+          same != reasons.end() ? same->second : reasons.emplace_back(reason, RankSet{}).second;
+      who.append({member, member});
+    }
     std::string out;
-    int told = 0;
-    for (const std::int32_t member : members) {
-      if (member >= std::ssize(ranks_)) continue;
-      const bool entered = has_entered(member, mine);
-      const Doing doing = doing_of(member);
-      if (entered && doing != Doing::failed && doing != Doing::dead) continue;
-      if (++told > kPeersTold) return out + " and others";
-      out += (told == 1 ? "waits for " : ", and for ") + rank_text(member) + ", which ";
-      if (!entered && doing != Doing::waits && doing != Doing::runs) out += "never entered: it ";
-      out += what_it_did(member);
-      if (doing == Doing::waits && !same_path(mine, posting(member))) {
-        out += mine.mode == PlanEventKind::capture ? " outside of the capture" : " in a capture";
-      }
+    for (const auto& [reason, who] : reasons) {
+      out += out.empty() ? "waits for " : ", and for ";
+      out += (who.count() == 1 ? "rank " : "ranks ") + who.text() + ", which " + reason;
     }
     return out.empty() ? counts_of(mine, members) : out;
   }

@@ -152,5 +152,16 @@ TEST_F(MpiRunTest, ARunGoesOnBehindADeath) {
   expect_nothing_left();
 }
 
+// Would catch: ranks that say why they cannot start to nobody.
+TEST_F(MpiRunTest, WithoutItsModuleItSaysSo) {
+  const std::string program = folder() + "/capsize";
+  std::filesystem::copy_file(CAPSIZE_PROGRAM, program);
+  const auto ran = run_on_mpi(std::vector{four_ranks()}, {.program = program});
+  ASSERT_FALSE(ran);
+  EXPECT_THAT(ran.error().text, HasSubstr("capsize_mpi.so"));
+  std::filesystem::remove(program);
+  expect_nothing_left();
+}
+
 }  // namespace
 }  // namespace capsize::mpi_run_test
