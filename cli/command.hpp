@@ -20,12 +20,14 @@ using Words = std::vector<std::string>;
 
 // A command adds its options to `app` and returns what runs it; the result is the exit status.
 using Run = std::function<int()>;
+[[nodiscard]] Run add_agree(CLI::App& app);
 [[nodiscard]] Run add_check(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_explain(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_matrix(CLI::App& app);
 [[nodiscard]] Run add_model(CLI::App& app);
 [[nodiscard]] Run add_mutants(CLI::App& app);
 [[nodiscard]] Run add_rank(CLI::App& app);
+[[nodiscard]] Run add_run(CLI::App& app, const Words& words);
 [[nodiscard]] Run add_scenarios(CLI::App& app);
 [[nodiscard]] Run add_sweep(CLI::App& app);
 

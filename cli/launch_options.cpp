@@ -8,6 +8,12 @@ namespace {
 constexpr std::size_t kLaunchBytes = std::size_t{1} << 20;
 constexpr std::size_t kConfigBytes = std::size_t{16} << 20;
 
+Result<const Engine*> engine_of(const LaunchOptions& options) {
+  if (const Engine* engine = find_engine(options.engine)) return engine;
+  return tl::unexpected(
+      Error{"--engine", "unknown engine \"" + options.engine + "\"", "known: sglang"});
+}
+
 }  // namespace
 
 void add_launch_options(CLI::App& app, LaunchOptions& options) {
@@ -40,12 +46,9 @@ Result<CheckRequest> read_settings(const LaunchOptions& options) {
 }
 
 Result<LaunchCommand> read_command(const LaunchOptions& options, const Words& words) {
-  const Engine* engine = find_engine(options.engine);
-  if (engine == nullptr) {
-    return tl::unexpected(
-        Error{"--engine", "unknown engine \"" + options.engine + "\"", "known: sglang"});
-  }
-  if (!words.empty()) return read_launch_words(words, engine->entry_points);
+  const auto engine = engine_of(options);
+  if (!engine) return tl::unexpected(engine.error());
+  if (!words.empty()) return read_launch_words(words, (*engine)->entry_points);
   if (options.file.empty()) {
     return tl::unexpected(Error{"command line", "no launch line was given",
                                 "put it behind --: -- python -m sglang.launch_server ...; or name "
@@ -53,13 +56,24 @@ Result<LaunchCommand> read_command(const LaunchOptions& options, const Words& wo
   }
   auto text = read_input(options.file, kLaunchBytes);
   if (!text) return tl::unexpected(std::move(text.error()));
-  return read_launch(*text, engine->entry_points);
+  return read_launch(*text, (*engine)->entry_points);
 }
 
 Result<CheckRequest> read_request(const LaunchOptions& options, const Words& words) {
   auto request = read_settings(options);
   if (!request) return request;
   auto command = read_command(options, words);
+  if (!command) return tl::unexpected(std::move(command.error()));
+  request->launch = *std::move(command);
+  return request;
+}
+
+Result<CheckRequest> read_pasted(const LaunchOptions& options, std::string_view text) {
+  auto request = read_settings(options);
+  if (!request) return request;
+  const auto engine = engine_of(options);
+  if (!engine) return tl::unexpected(engine.error());
+  auto command = read_launch(text, (*engine)->entry_points);
   if (!command) return tl::unexpected(std::move(command.error()));
   request->launch = *std::move(command);
   return request;

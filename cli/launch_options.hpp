@@ -28,5 +28,7 @@ void add_launch_options(CLI::App& app, LaunchOptions& options);
 
 // Both.
 [[nodiscard]] Result<CheckRequest> read_request(const LaunchOptions& options, const Words& words);
+// The same of a launch that has been read already.
+[[nodiscard]] Result<CheckRequest> read_pasted(const LaunchOptions& options, std::string_view text);
 
 }  // namespace capsize::cli

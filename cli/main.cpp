@@ -33,6 +33,11 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   const std::pair<CLI::App*, Run> commands[] = {
       [&] {
+        CLI::App* agree =
+            app.add_subcommand("agree", "predicted against observed, over a universe");
+        return std::pair{agree, add_agree(*agree)};
+      }(),
+      [&] {
         CLI::App* check = app.add_subcommand("check", "judge a launch line or a plan file");
         return std::pair{check, add_check(*check, words)};
       }(),
@@ -59,6 +64,11 @@ int run(int argc, char** argv) {
         return std::pair{rank, add_rank(*rank)};
       }(),
       [&] {
+        CLI::App* execution =
+            app.add_subcommand("run", "execute for real: eager, captured, replayed");
+        return std::pair{execution, add_run(*execution, words)};
+      }(),
+      [&] {
         CLI::App* suite = app.add_subcommand("scenarios", "run the regression suite");
         return std::pair{suite, add_scenarios(*suite)};
       }(),
@@ -73,8 +83,10 @@ int run(int argc, char** argv) {
   if (!own.empty() && !own.front().starts_with('-') &&
       std::ranges::none_of(commands,
                            [&](const auto& c) { return c.first->get_name() == own[0]; })) {
-    return fail({"command line", "unknown command \"" + own.front() + "\"",
-                 "the commands are check, explain, matrix, model, mutants, scenarios and sweep"});
+    return fail(
+        {"command line", "unknown command \"" + own.front() + "\"",
+         "the commands are agree, check, explain, matrix, model, mutants, run, scenarios and "
+         "sweep"});
   }
   const bool json = std::ranges::find(own, "--json") != own.end();
   std::reverse(own.begin(), own.end());  // CLI11 takes its words from the back

@@ -11,6 +11,7 @@
 #include "runtime/given_up.hpp"
 #include "runtime/rank_process.hpp"
 #include "scenarios/formats/run_job.hpp"
+#include "scenarios/formats/run_trace.hpp"
 #include "scenarios/run/rank_lines.hpp"
 
 namespace capsize::cli {
@@ -21,6 +22,7 @@ struct RankOptions {
   std::string jobs;
   std::string results;
   std::int64_t first = 0;
+  bool trace = false;
 };
 
 // The file of this rank's lines. Each is written at once: what a rank has told is there when it
@@ -65,10 +67,15 @@ class Teller : public Watcher {
     job_ = job;
     about_ = std::move(about);
   }
+  void trace(Watcher* trace) { trace_ = trace; }
   void begin_event(std::int32_t event, const PlanEvent& what) override {
     board_.begin_event(event, what);
+    if (trace_ != nullptr) trace_->begin_event(event, what);
   }
-  void step(const Step& step) override { board_.step(step); }
+  void step(const Step& step) override {
+    board_.step(step);
+    if (trace_ != nullptr) trace_->step(step);
+  }
   void before_agreement(const EventObservation& seen) override {
     if (seen.symptom != Symptom::none) tell(RankTells::failed, seen);
   }
@@ -86,6 +93,7 @@ class Teller : public Watcher {
 
   BoardWatcher board_;
   LineFile& lines_;
+  Watcher* trace_ = nullptr;
   std::int64_t job_ = 0;
   Observation about_;
 };
@@ -105,15 +113,24 @@ class Worker {
       auto read = read_run_job(line);
       if (!read) return tl::unexpected(std::move(read.error()).within(options.jobs));
       if (process_.backend().rank() >= read->plan.world) continue;
-      run_job(job, *std::move(read));
+      auto traced = run_job(job, *std::move(read), options);
+      if (!traced) return traced;
       if (auto state = lines_.state(); !state) return state;
     }
     return {};
   }
 
  private:
-  void run_job(std::int64_t number, RunJob&& job) {
+  Result<void> run_job(std::int64_t number, RunJob&& job, const RankOptions& options) {
     (void)give_up(job.plan, job.given_up);
+    std::unique_ptr<RunTrace> trace;
+    if (options.trace) {
+      auto made = RunTrace::create(trace_file(options.results, process_.backend().rank()), job.plan,
+                                   RunTrace::Lines::at_once);
+      if (!made) return tl::unexpected(std::move(made.error()));
+      trace = *std::move(made);
+    }
+    teller_.trace(trace.get());
     Observation about{.backend = std::string(process_.backend().name()),
                       .world = job.plan.world,
                       .ranks = process_.backend().ranks(job.plan.world),
@@ -129,6 +146,8 @@ class Worker {
       line.error = std::move(seen.error());
     }
     lines_.add(line);
+    teller_.trace(nullptr);
+    return trace == nullptr ? Result<void>() : trace->finish();
   }
 
   RankProcess& process_;
@@ -159,6 +178,7 @@ Run add_rank(CLI::App& app) {
   app.add_option("--jobs", options->jobs, "what to execute, a JSON line each")->required();
   app.add_option("--results", options->results, "the folder of what each rank tells")->required();
   app.add_option("--first", options->first, "the first job that is executed");
+  app.add_flag("--trace", options->trace, "every operation is told, too, in the same folder");
   return [options] { return run_rank(*options); };
 }
 

@@ -95,6 +95,30 @@ void write_error_case(std::string& out, const Error& error) {
   out += "    </testcase>\n";
 }
 
+// Events without operations (groups that are made, buffers) are no cases.
+bool is_case(const EventObservation& event) {
+  return event.operations > 0 || event.skipped || event.symptom != Symptom::none;
+}
+
+void write_case(std::string& out, std::string_view name, const EventObservation& event) {
+  out += "    <testcase";
+  attribute(out, "classname", name);
+  attribute(out, "name",
+            std::to_string(event.event) + " " + std::string(name_of(event.kind)) + " of " +
+                std::to_string(event.tokens) + (event.path.empty() ? "" : " on " + event.path));
+  seconds(out, static_cast<double>(event.nanoseconds) * 1e-9);
+  if (event.symptom == Symptom::none && !event.skipped) {
+    out += "/>\n";
+    return;
+  }
+  const bool failed = event.symptom != Symptom::none;
+  out.append(">\n      <").append(failed ? "failure" : "skipped");
+  const std::string where = event.place ? text_of(*event.place) + ": " : std::string();
+  attribute(out, "message", failed ? where + event.text : "its graph was not captured");
+  if (failed) attribute(out, "type", name_of(event.symptom));
+  out += "/>\n    </testcase>\n";
+}
+
 struct Totals {
   std::size_t tests = 0;
   std::size_t failures = 0;
@@ -125,6 +149,18 @@ void open_suite(std::string& out, std::string_view tag, std::string_view name,
   attribute(out, "skipped", totals.skipped);
   seconds(out, totals.time);
   out += ">\n";
+}
+
+Totals totals_of(const Observation& observed) {
+  Totals totals;
+  for (const EventObservation& event : observed.events) {
+    if (!is_case(event)) continue;
+    ++totals.tests;
+    totals.failures += event.symptom != Symptom::none ? 1 : 0;
+    totals.skipped += event.symptom == Symptom::none && event.skipped ? 1 : 0;
+    totals.time += static_cast<double>(event.nanoseconds) * 1e-9;
+  }
+  return totals;
 }
 
 }  // namespace
@@ -184,6 +220,18 @@ std::string to_junit(const SuiteReport& report) {
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
   open_suite(out, "testsuites", "capsize scenarios", all);
   return out + suites + "</testsuites>\n";
+}
+
+std::string to_junit(const Observation& observed, std::string_view name) {
+  const Totals totals = totals_of(observed);
+  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+  open_suite(out, "testsuites", "capsize run", totals);
+  out += "  ";
+  open_suite(out, "testsuite", std::string(name) + " on " + observed.backend, totals);
+  for (const EventObservation& event : observed.events) {
+    if (is_case(event)) write_case(out, name, event);
+  }
+  return out + "  </testsuite>\n</testsuites>\n";
 }
 
 }  // namespace capsize

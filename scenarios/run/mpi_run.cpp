@@ -13,6 +13,7 @@
 #include "runtime/run_folder.hpp"
 #include "runtime/supervisor.hpp"
 #include "runtime/wavefront.hpp"
+#include "scenarios/formats/run_trace.hpp"
 #include "scenarios/run/rank_lines.hpp"
 #include "sim/timeline.hpp"
 
@@ -70,9 +71,19 @@ class Runner {
     auto folder = RunFolder::create();
     if (!folder) return tl::unexpected(std::move(folder.error()));
     folder_ = std::move(*folder);
+    if (!options_.trace.empty()) {
+      auto trace = MergedTrace::create(options_.trace);
+      if (!trace) return tl::unexpected(std::move(trace.error()).within("--trace"));
+      trace_ = *std::move(trace);
+    }
     while (out_.seen.size() < jobs_.size() && out_.interrupted == 0) {
       if (auto started = start(); !started) return tl::unexpected(std::move(started.error()));
       if (options_.progress) options_.progress(out_.seen.size());
+    }
+    if (trace_ != nullptr) {
+      if (auto kept = trace_->finish(); !kept) {
+        return tl::unexpected(std::move(kept.error()).within("--trace"));
+      }
     }
     return std::move(out_);
   }
@@ -94,16 +105,21 @@ class Runner {
     }
     auto board = Board::create(static_cast<int>(world_));
     if (!board) return tl::unexpected(std::move(board.error()));
-    const LaunchEnd end =
-        supervise({.ranks = static_cast<int>(world_),
-                   .arguments = {options_.program, "rank", "--board", board->path(), "--jobs", file,
-                                 "--results", results, "--first", std::to_string(first())},
-                   .folder = folder_->path(),
-                   .deadline = options_.deadline,
-                   .start_deadline = options_.start_deadline},
-                  *board);
+    std::vector<std::string> arguments = {
+        options_.program, "rank",  "--board", board->path(),          "--jobs", file,
+        "--results",      results, "--first", std::to_string(first())};
+    if (trace_ != nullptr) arguments.emplace_back("--trace");
+    const LaunchEnd end = supervise({.ranks = static_cast<int>(world_),
+                                     .arguments = std::move(arguments),
+                                     .folder = folder_->path(),
+                                     .deadline = options_.deadline,
+                                     .start_deadline = options_.start_deadline},
+                                    *board);
     Told told;
     if (auto read = read_results(results, told); !read) return read;
+    for (std::int64_t rank = 0; trace_ != nullptr && rank < world_; ++rank) {
+      trace_->add(trace_file(results, rank));
+    }
     std::filesystem::remove_all(results, error);
     return judge(end, told);
   }
@@ -252,6 +268,7 @@ class Runner {
   std::vector<EventObservation> hung_;               // of the job that is under way
   std::int64_t world_ = 1;
   std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<MergedTrace> trace_;
   MpiRun out_;
 };
 

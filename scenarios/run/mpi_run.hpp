@@ -28,6 +28,9 @@ struct MpiRunOptions {
   std::chrono::milliseconds start_deadline = std::chrono::seconds(30);
   // A job whose ranks hang in more events than this is not started again.
   int hangs_max = 16;
+  // Where the operations of all ranks are written, a JSON line each (run_trace.hpp); empty:
+  // nowhere. Ranks that are started again trace again.
+  std::string trace = {};
   // Called when jobs [0, done) have been through a start of the ranks.
   std::function<void(std::size_t done)> progress = {};
 };

@@ -79,4 +79,8 @@ std::string rank_file(const std::string& folder, std::int64_t rank) {
   return folder + "/rank-" + std::to_string(rank) + ".jsonl";
 }
 
+std::string trace_file(const std::string& folder, std::int64_t rank) {
+  return folder + "/trace-" + std::to_string(rank) + ".jsonl";
+}
+
 }  // namespace capsize

@@ -33,5 +33,7 @@ struct RankLine {
 
 // The file of a rank in the folder of a run's results.
 [[nodiscard]] std::string rank_file(const std::string& folder, std::int64_t rank);
+// And of its trace.
+[[nodiscard]] std::string trace_file(const std::string& folder, std::int64_t rank);
 
 }  // namespace capsize

@@ -1,0 +1,95 @@
+#include "cli/execution.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <vector>
+
+#include "cli/ranks.hpp"
+#include "runtime/executor.hpp"
+#include "runtime/reference.hpp"
+#include "scenarios/agree/parallel.hpp"
+#include "scenarios/formats/run_trace.hpp"
+#include "scenarios/run/mpi_run.hpp"
+
+namespace capsize::cli {
+namespace {
+
+Result<Observation> execute_here(const RunJob& job, const std::string& trace_path,
+                                 RunContext& context) {
+  ReferenceBackend backend;
+  if (trace_path.empty()) return execute(job.plan, job.options, backend, nullptr, &context);
+  auto trace = RunTrace::create(trace_path, job.plan);
+  if (!trace) return tl::unexpected(std::move(trace.error()).within("--trace"));
+  auto seen = execute(job.plan, job.options, backend, trace->get(), &context);
+  if (auto kept = (*trace)->finish(); seen && !kept) {
+    return tl::unexpected(std::move(kept.error()).within("--trace"));
+  }
+  return seen;
+}
+
+void execute_all_here(const ExecutionOptions& options, const Jobs& jobs) {
+  const unsigned threads = options.threads != 0 ? options.threads : default_threads(nullptr);
+  std::deque<RunContext> contexts(threads);  // one a thread; they do not move
+  std::mutex mutex;
+  std::size_t done = 0;
+  in_parallel(jobs.count, threads, [&](std::size_t index, unsigned thread) {
+    const auto seen = execute_here(jobs.make(index), options.trace, contexts[thread]);
+    const std::lock_guard lock(mutex);
+    jobs.done(index, seen);
+    if (jobs.progress) jobs.progress(++done);
+  });
+}
+
+// This program, whose ranks are the same program.
+std::string program_path() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::string() : path.string();
+}
+
+// The ranks have ended and left nothing; this process ends as the signal would have ended it.
+void end_by(int signal) {
+  std::fputs("\ncapsize: interrupted; all ranks have ended\n", stderr);
+  (void)std::signal(signal, SIG_DFL);
+  (void)std::raise(signal);
+}
+
+Result<void> execute_on_mpi(const ExecutionOptions& options, const Jobs& jobs) {
+  std::vector<RunJob> all;
+  for (std::size_t i = 0; i < jobs.count; ++i) all.push_back(jobs.make(i));
+  MpiRunOptions mpi{.program = program_path()};
+  mpi.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(options.deadline * 1000));
+  mpi.trace = options.trace;
+  mpi.progress = [&](std::size_t done) {
+    if (jobs.progress) jobs.progress(done);
+  };
+  auto ran = run_on_mpi(all, mpi);
+  if (!ran) return tl::unexpected(std::move(ran.error()));
+  if (ran->interrupted != 0) end_by(ran->interrupted);
+  for (std::size_t i = 0; i < ran->seen.size(); ++i) jobs.done(i, ran->seen[i]);
+  return {};
+}
+
+}  // namespace
+
+void add_execution_options(CLI::App& app, ExecutionOptions& options) {
+  app.add_option("--backend", options.backend,
+                 "reference (all ranks in this process) or mpi (one process a rank)")
+      ->check(CLI::IsMember({"reference", "mpi"}));
+  app.add_option("--deadline", options.deadline,
+                 "mpi: so many seconds without a step of any rank are a hang (default 5)")
+      ->check(CLI::Range(0.1, 3600.0));
+}
+
+Result<void> execute_jobs(const ExecutionOptions& options, const Jobs& jobs) {
+  if (options.backend == "mpi") return execute_on_mpi(options, jobs);
+  execute_all_here(options, jobs);
+  return {};
+}
+
+}  // namespace capsize::cli

@@ -1,0 +1,36 @@
+// Jobs on a backend: what `capsize run` and `capsize agree` share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "runtime/observation.hpp"
+#include "scenarios/formats/run_job.hpp"
+#include "sim/error.hpp"
+
+namespace capsize::cli {
+
+struct ExecutionOptions {
+  std::string backend = "reference";
+  unsigned threads = 0;  // reference: jobs at once; 0: one a processor
+  double deadline = 5;   // mpi: seconds without a step of any rank that make a hang
+  std::string trace;     // of one job alone; empty: none
+};
+
+// --backend and --deadline.
+void add_execution_options(CLI::App& app, ExecutionOptions& options);
+
+struct Jobs {
+  std::size_t count = 0;
+  std::function<RunJob(std::size_t)> make;  // called by any thread
+  // What came of each, in any order, one at a time.
+  std::function<void(std::size_t, const Result<Observation>&)> done;
+  std::function<void(std::size_t)> progress = {};  // how many are through
+};
+
+// Fails where the backend itself cannot be used; what a job shows is told to `done`.
+[[nodiscard]] Result<void> execute_jobs(const ExecutionOptions& options, const Jobs& jobs);
+
+}  // namespace capsize::cli

@@ -1,0 +1,219 @@
+// capsize run: one plan executed for real, eager, captured and replayed, and what came of it beside
+// what the laws predict.
+#include <algorithm>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "cli/execution.hpp"
+#include "cli/run_input.hpp"
+#include "cli/run_report.hpp"
+#include "runtime/faults.hpp"
+#include "runtime/replays.hpp"
+#include "scenarios/formats/check_result.hpp"
+#include "scenarios/formats/json_writer.hpp"
+#include "scenarios/formats/junit.hpp"
+#include "scenarios/formats/write_file.hpp"
+
+namespace capsize::cli {
+namespace {
+
+constexpr std::int64_t kHiddenMost = 4096;
+constexpr const char* kDefaultFault = "floor_counts";
+
+constexpr const char* kFooter =
+    "exit status: 0 nothing failed, 1 something did, 2 bad input, 3 refused by the engine, 4 "
+    "nothing was executed\n"
+    "one launch:  capsize run --rows-max 256 -- python -m sglang.launch_server ...\n"
+    "a scenario:  capsize run scenarios/cases/C01-token-divisibility/sglang-23972.json\n"
+    "a fault:     capsize run plan.json --unguarded idle_rank --backend mpi";
+
+struct RunCommand {
+  LaunchOptions launch;
+  ExecutionOptions execution;
+  RunOptions options;
+  bool after = false;
+  std::string dtype = "bf16";
+  std::optional<std::string> unguarded;
+  std::optional<std::int64_t> fault_rank;
+  std::string junit;
+  bool json = false;
+};
+
+int report(const RunCommand& command, Error error) { return fail(std::move(error), command.json); }
+
+bool looks_like_a_file(const std::string& word) {
+  return word == "-" || word.find_first_of("./") != std::string::npos;
+}
+
+// "--unguarded plan.json" names no fault: the word behind it may be what is executed.
+Result<void> read_unguarded(RunCommand& command) {
+  if (!command.unguarded) {
+    if (!command.fault_rank) return {};
+    return tl::unexpected(Error{"--fault-rank", "no fault is planted",
+                                "add --unguarded wrong_bucket, idle_rank or short_count"});
+  }
+  std::string word = command.unguarded->empty() ? kDefaultFault : *command.unguarded;
+  const auto named = [&word](PlantedFault fault) { return name_of(fault) == word; };
+  const auto faults = std::span(kPlantedFaults).subspan(1);  // the first is none
+  if (std::ranges::none_of(faults, named) && command.launch.file.empty() &&
+      looks_like_a_file(word)) {
+    command.launch.file = std::exchange(word, kDefaultFault);
+  }
+  const auto fault = std::ranges::find_if(faults, named);
+  if (fault == faults.end()) {
+    return tl::unexpected(Error{"--unguarded", "no fault \"" + word + "\" is known",
+                                "they are: floor_counts, wrong_bucket, idle_rank, short_count"});
+  }
+  command.options.unguarded = true;
+  command.options.fault = *fault;
+  command.options.fault_rank = command.fault_rank.value_or(-1);
+  return {};
+}
+
+// The options that are not their defaults, for the line to paste.
+std::string options_text(const RunCommand& command) {
+  const RunOptions& options = command.options;
+  const RunOptions plain;
+  std::string out = " --backend " + command.execution.backend;
+  if (options.type != plain.type) out += " --dtype " + command.dtype;
+  if (options.hidden != plain.hidden) out += " --hidden " + std::to_string(options.hidden);
+  if (options.seed != plain.seed) out += " --seed " + std::to_string(options.seed);
+  if (options.rows_max) out += " --rows-max " + std::to_string(*options.rows_max);
+  if (options.every_count) out += " --every-count";
+  if (options.unguarded) out.append(" --unguarded ").append(name_of(options.fault));
+  if (options.fault_rank >= 0) out += " --fault-rank " + std::to_string(options.fault_rank);
+  return out;
+}
+
+std::string again_of(const RunCommand& command, const RunInput& input) {
+  constexpr std::string_view kCheck = "capsize check";
+  const std::string begin = "capsize run" + input.given + options_text(command);
+  const std::string& repro = input.checked.repro;  // a launch: with its words behind --
+  return command.launch.file.empty() && repro.starts_with(kCheck)
+             ? begin + repro.substr(kCheck.size())
+             : begin;
+}
+
+// A launch that has no plan is told as a check tells it.
+int told_as_check(const RunCommand& command, const CheckResult& result) {
+  if (result.error) return report(command, *result.error);
+  const std::string text = command.json ? to_json(result) + "\n" : render(result, colour_wanted());
+  return print(text) ? exit_status(result.verdict) : kBadInput;
+}
+
+// Nothing failed and nothing went well: the plan is none that can be executed here.
+int cannot_execute(const RunCommand& command, const Error& error) {
+  const int status = exit_status(Verdict::undecided);
+  if (command.json) {
+    JsonWriter out;
+    out.begin_object().field("schema", std::int64_t{1}).field("verdict", "undecided");
+    out.field("backend", std::string_view(command.execution.backend)).key("error").begin_object();
+    out.field("where", std::string_view(error.where)).field("text", std::string_view(error.text));
+    out.field("hint", std::string_view(error.hint)).end_object();
+    return print(std::move(out.end_object()).text() + "\n") ? status : kBadInput;
+  }
+  const std::string text = "UNDECIDED  nothing was executed: " + error.where + ": " + error.text +
+                           "\nway out     " + error.hint + "\n";
+  return print(text) ? status : kBadInput;
+}
+
+std::size_t larger_than(const Lifecycle& plan, std::optional<std::int64_t> rows_max) {
+  if (!rows_max) return 0;
+  return static_cast<std::size_t>(std::ranges::count_if(plan.events, [&](const PlanEvent& event) {
+    return !event.programs.empty() && event.tokens.value_or(0) > *rows_max;
+  }));
+}
+
+Result<Observation> executed(const RunCommand& command, const Lifecycle& plan) {
+  Result<Observation> out;
+  const Jobs jobs{.count = 1,
+                  .make =
+                      [&](std::size_t) {
+                        return RunJob{plan, command.options};
+                      },
+                  .done = [&](std::size_t, const Result<Observation>& seen) { out = seen; }};
+  auto ran = execute_jobs(command.execution, jobs);
+  if (!ran) return tl::unexpected(std::move(ran.error()));
+  return out;
+}
+
+int conclude(const RunCommand& command, const RunReport& told) {
+  std::optional<Error> wrong;
+  if (!command.junit.empty()) {
+    auto written = write_file_atomically(command.junit, to_junit(told.observed, told.input.name));
+    if (!written) wrong = std::move(written.error()).within("--junit");
+  }
+  const std::string text = command.json ? to_json(told) : render(told, colour_wanted());
+  if (!print(text)) return kBadInput;
+  return wrong ? fail(*wrong) : exit_status(told.verdict());
+}
+
+int run(RunCommand command, const Words& words) {
+  command.options.type = *element_type_of(command.dtype);
+  if (auto read = read_unguarded(command); !read) return report(command, std::move(read.error()));
+  auto input = read_run_input(command.launch, words, command.after);
+  if (!input) return report(command, std::move(input.error()));
+  if (!input->has_plan) return told_as_check(command, input->checked);
+
+  Lifecycle plan = input->plan;
+  if (command.fault_rank && *command.fault_rank >= plan.world) {
+    return report(
+        command,
+        {"--fault-rank", "the world has " + std::to_string(plan.world) + " ranks, numbered from 0",
+         "name one of them"});
+  }
+  const std::size_t left_out = larger_than(plan, command.options.rows_max);
+  add_replays(plan, command.options);
+  auto planted = plant_fault(plan, command.options);
+  if (!planted) return report(command, std::move(planted.error()));
+  RunReport told{.input = *input,
+                 .options = command.options,
+                 .plan = plan,
+                 .backend = command.execution.backend,
+                 .planted = *std::move(planted),
+                 .left_out = left_out,
+                 .again = again_of(command, *input)};
+  // A fault in the plan is there for the laws to see; one in the counts is what they speak of.
+  const bool other_plan = command.options.fault != PlantedFault::none &&
+                          command.options.fault != PlantedFault::floor_counts;
+  told.predicted = predicted_of(other_plan ? check_plan(plan, {}, input->name) : input->checked);
+  if (!command.json && !print(heading_of(told))) return kBadInput;
+  auto observed = executed(command, plan);
+  if (!observed) return cannot_execute(command, observed.error());
+  told.observed = *std::move(observed);
+  return conclude(command, told);
+}
+
+}  // namespace
+
+Run add_run(CLI::App& app, const Words& words) {
+  auto command = std::make_shared<RunCommand>();
+  add_launch_options(app, command->launch);
+  app.get_option("FILE")->description(
+      "a scenario, a plan, or a pasted launch (- for standard input)");
+  app.add_flag("--after", command->after, "of a scenario with two plans, the repaired one");
+  add_execution_options(app, command->execution);
+  app.add_option("--dtype", command->dtype, "bf16, fp16, fp32 or uint32 (default bf16)")
+      ->check(CLI::IsMember({"bf16", "fp16", "fp32", "uint32"}));
+  RunOptions& options = command->options;
+  app.add_option("--hidden", options.hidden, "elements a row (default 16)")
+      ->check(CLI::Range(std::int64_t{1}, kHiddenMost));
+  app.add_option("--seed", options.seed, "of weights and tokens (default 1)");
+  app.add_option("--rows-max", options.rows_max, "leave sizes above this many rows a rank out")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
+  app.add_flag("--every-count", options.every_count, "replay every count, not the edges alone");
+  app.add_option("--unguarded", command->unguarded,
+                 "without checks of counts, and with a fault: floor_counts (default), "
+                 "wrong_bucket, idle_rank, short_count")
+      ->expected(0, 1);
+  app.add_option("--fault-rank", command->fault_rank, "whose fault it is (default: the last rank)")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{65535}));
+  app.add_flag("--json", command->json, "one JSON object instead of the table");
+  app.add_option("--junit", command->junit, "also write the events as JUnit XML to this file");
+  app.add_option("--trace", command->execution.trace,
+                 "write a JSON line for every operation of every rank to this file");
+  app.footer(kFooter);
+  return [command, &words] { return run(*command, words); };
+}
+
+}  // namespace capsize::cli
