@@ -65,6 +65,47 @@ std::vector<Malformed> own_options() {
 INSTANTIATE_TEST_SUITE_P(OwnOptions, MalformedInput, every_program_with(own_options()),
                          name_of_row);
 
+// Would catch: a run that starts although its options make no sense, or that takes a plan for a
+// launch; and an agreement over nothing.
+TEST_P(BadInput, RunAndAgreeWithoutWhatTheyNeed) {
+  const TemporaryFolder folder;
+  const std::string plan = folder.write("plan.json", R"({"schema": 1, "world": 2})");
+  const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
+      {{"run"}, "command line"},
+      {{"run", "/no/such/plan.json"}, "/no/such/plan.json"},
+      {{"run", plan, "--", "--model-path", "Qwen/Qwen3-30B-A3B"}, "command line"},
+      {{"run", plan, "--after"}, "--after"},
+      {{"run", plan, "--rules", "23972"}, "--rules"},
+      {{"run", plan, "--dtype", "fp8"}, "command line"},
+      {{"run", plan, "--hidden", "0"}, "command line"},
+      {{"run", plan, "--rows-max", "0"}, "command line"},
+      {{"run", plan, "--backend", "nccl"}, "command line"},
+      {{"run", plan, "--deadline", "0"}, "command line"},
+      {{"run", plan, "--fault-rank", "1"}, "--fault-rank"},
+      {{"run", plan, "--unguarded", "idle_rank", "--fault-rank", "2"}, "--fault-rank"},
+      {{"run", plan, "--unguarded", "idle_rank"}, "--unguarded"},
+      {{"run", plan, "--unguarded", "no_such_fault"}, "--unguarded"},
+      {{"agree"}, "command line"},
+      {{"agree", "no-such-universe"}, "no-such-universe"},
+      {{"agree", "pr23972", "--strength", "99"}, "strength"},
+      {{"agree", "pr23972", "--where", "tp <"}, "--where"},
+      {{"agree", "pr23972", "--where", "tp > 64"}, "where"},
+      {{"agree", "pr23972", "--rows-max", "-1"}, "command line"},
+      {{"agree", "pr23972", "--where", "tp == 1", "--failures", "/dev/null/x"}, "--failures"},
+  };
+  for (const auto& [arguments, where] : rows) {
+    const ChildRun plain = run(arguments);
+    EXPECT_EQ(plain.exit_status, kBadInputStatus) << where << plain.out << plain.err;
+    EXPECT_NE(plain.err.find(where), std::string::npos) << plain.err;
+    EXPECT_NE(plain.err.find("way out: "), std::string::npos) << plain.err;
+    std::vector<std::string> words = arguments;
+    words.insert(words.begin() + 1, "--json");
+    const auto told = nlohmann::json::parse(run(words).out, nullptr, false);
+    ASSERT_TRUE(told.is_object()) << where;
+    EXPECT_EQ(told["verdict"], "bad_input") << where;
+  }
+}
+
 // Would catch: explain that takes nonsense for a count, or a picture that is written in spite of
 // it.
 TEST_P(BadInput, ExplainWithoutWhatItNeeds) {

@@ -1,0 +1,190 @@
+// capsize agree: a small universe of which some sizes fit and some do not, and what becomes of a
+// prediction that an execution falsifies.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/executor.hpp"
+#include "runtime/reference.hpp"
+#include "scenarios/agree/agreement.hpp"
+#include "scenarios/agree/disagreements.hpp"
+#include "scenarios/formats/universe.hpp"
+#include "scenarios/suite.hpp"
+#include "scenarios/sweep/failures.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace capsize::agree_test {
+namespace {
+
+using test::ChildRun;
+using ::testing::HasSubstr;
+
+// The fault of PR 23972 on few ranks: 4 and 12 tokens over 8 of them.
+constexpr const char* kUniverse = R"({
+  "schema": 1, "universe": "tiny", "title": "Few sizes on few ranks", "engine": "sglang",
+  "launch": ["--moe-dense-tp-size", "1", "--disable-cuda-graph-padding"],
+  "models": [{"name": "mixed", "model_config": {
+    "architectures": ["LayerCommunicatorForCausalLM"], "num_hidden_layers": 2, "hidden_size": 1024,
+    "num_attention_heads": 16, "vocab_size": 32000, "intermediate_size": 4096,
+    "moe_intermediate_size": 1024, "n_routed_experts": 64, "num_experts_per_tok": 4,
+    "first_k_dense_replace": 1}}],
+  "sizes": {"tiny": [4, 8, 12]},
+  "axes": [
+    {"axis": "tp", "values": [2, 8], "words": ["--tp-size", "{}"]},
+    {"axis": "model", "values": ["mixed"]},
+    {"axis": "rules", "values": ["pre-23972", "23972"]},
+    {"axis": "prefill_sizes", "values": ["tiny"],
+     "words": ["--enforce-piecewise-cuda-graph", "--piecewise-cuda-graph-tokens", "{sizes}"]}]})";
+
+std::vector<MemberChoices> all_members(const Universe& universe) {
+  std::vector<MemberChoices> out;
+  for (std::uint64_t number = 0; number < universe.members; ++number) {
+    universe.unrank(number, out.emplace_back(universe.axes.size()));
+  }
+  return out;
+}
+
+Agreement agreement_on(const Universe& universe, const AgreeOptions& options) {
+  const AgreePlan plan = plan_agreement(universe, all_members(universe), options);
+  std::vector<JobOutcome> outcomes;
+  for (const std::size_t place : plan.jobs) {
+    const RunJob job = job_of_member(universe, plan.members[place].number, options.run);
+    ReferenceBackend backend;
+    outcomes.push_back(outcome_of(execute(job.plan, job.options, backend)));
+  }
+  return agreement_of(plan, outcomes);
+}
+
+class AgreeProgram : public ::testing::Test {
+ protected:
+  [[nodiscard]] std::string universe_file() const { return folder_.write("tiny.json", kUniverse); }
+  static ChildRun run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), CAPSIZE_PROGRAM);
+    auto out = test::run_child({.arguments = std::move(arguments)});
+    EXPECT_TRUE(out) << out.error();
+    return out ? *out : ChildRun{};
+  }
+  [[nodiscard]] std::string path_of(const std::string& name) const {
+    return folder_.path() + "/" + name;
+  }
+
+ private:
+  test::TemporaryFolder folder_;
+};
+
+// Would catch sizes that are not counted, a matrix whose diagonal is not the agreement, and a pass
+// that a single sign was enough for.
+TEST_F(AgreeProgram, AgreesOnBothSignsAndOnNoLess) {
+  const std::string file = universe_file();
+  const ChildRun both = run({"agree", file, "--strength", "2", "--rows-max", "16", "--json"});
+  ASSERT_EQ(both.exit_status, 0) << both.out << both.err;
+  const auto told = nlohmann::json::parse(both.out);
+  EXPECT_EQ(told["verdict"], "pass");
+  EXPECT_EQ(told["compared"], told["agreed"]);
+  EXPECT_GE(told["predicted_to_fit"], 8);
+  EXPECT_GE(told["predicted_to_fail"], 2);
+  EXPECT_GT(told["left_out"], 0);
+  std::int64_t sum = 0;
+  for (const auto& cell : told["sizes"]) {
+    EXPECT_EQ(cell["predicted"], cell["observed"]);
+    sum += cell["count"].get<std::int64_t>();
+  }
+  EXPECT_EQ(sum, told["compared"]);
+
+  const ChildRun one = run({"agree", file, "--where", "tp == 2", "--rows-max", "16"});
+  EXPECT_EQ(one.exit_status, 4) << one.out;
+  EXPECT_THAT(one.out, HasSubstr("every size fits: one sign alone decides nothing"));
+  EXPECT_THAT(one.out, HasSubstr("100.00 %"));
+}
+
+// Would catch an execution that is made once for members that differ in what they run, or a size
+// whose outcome is taken from another member.
+TEST_F(AgreeProgram, MembersThatRunTheSameShareAnExecution) {
+  const auto universe = read_universe(kUniverse);
+  ASSERT_TRUE(universe) << universe.error().where << universe.error().text;
+  AgreeOptions options{.run = {.rows_max = 12}};
+  const AgreePlan plan = plan_agreement(*universe, all_members(*universe), options);
+  ASSERT_EQ(plan.members.size(), 4U);
+  // On two ranks both points in history keep all sizes; on eight they do not.
+  EXPECT_EQ(plan.members[0].job, plan.members[1].job);
+  EXPECT_NE(plan.members[2].job, plan.members[3].job);
+  EXPECT_EQ(plan.jobs.size(), 3U);
+}
+
+// Would catch a wrong prediction that passes, or that leaves nothing to look at behind.
+TEST_F(AgreeProgram, AFalsifiedPredictionIsAViolationAndAScenario) {
+  const auto universe = read_universe(kUniverse);
+  ASSERT_TRUE(universe);
+  AgreeOptions options{.run = {.rows_max = 16}};
+  // A judge that takes 4 tokens for a size that every layout can split.
+  options.judge = [](const Subject& subject, const CapturePath& path) {
+    if (path.name == "prefill" && path.kept.front() == 4) return Finding{};
+    return find_law("divisible")->check_path(subject, path);
+  };
+  const Agreement agreement = agreement_on(*universe, options);
+  EXPECT_EQ(verdict_of(agreement), Verdict::violation);
+  ASSERT_EQ(agreement.disagreements.size(), 1U);
+  EXPECT_EQ(agreement.disagreements[0].predicted.size, 4);
+  EXPECT_EQ(agreement.disagreements[0].observed, Symptom::clean_error);
+  EXPECT_EQ(exit_status(verdict_of(agreement)), 1);
+
+  const auto scenarios = scenarios_of(*universe, agreement, "reference");
+  ASSERT_TRUE(scenarios) << scenarios.error().text;
+  ASSERT_EQ(scenarios->size(), 1U);
+  const auto written = write_failures(path_of("found"), kAgreePrefix, *universe, *scenarios);
+  ASSERT_TRUE(written) << written.error().text;
+  ASSERT_EQ(written->files.size(), 1U);
+  EXPECT_THAT(written->files[0], HasSubstr("agree-tiny-prefill-ok-clean_error-pre-23972.json"));
+  // The file is a scenario that holds, and one that can be executed again.
+  EXPECT_EQ(exit_status(run_suite({path_of("found")})), 0);
+  const ChildRun again = run({"run", written->files[0], "--rows-max", "16"});
+  EXPECT_EQ(again.exit_status, 1) << again.out << again.err;
+  EXPECT_THAT(again.out, HasSubstr("warm_up of 4 tokens on prefill"));
+}
+
+// Would catch members that could not be executed, or sizes that nobody saw, behind a pass.
+TEST(Agreement, APassNeedsEverySizeSeen) {
+  AgreePlan plan;
+  AgreeMember& member = plan.members.emplace_back();
+  member.sizes = {{"prefill", 8, 8, Symptom::none}, {"prefill", 3, 3, Symptom::hang}};
+  plan.jobs = {0};
+  JobOutcome outcome{
+      .sizes = {{"prefill", 8, Symptom::none, ""}, {"prefill", 3, Symptom::hang, ""}}};
+  EXPECT_EQ(verdict_of(agreement_of(plan, {outcome})), Verdict::pass);
+  JobOutcome half = outcome;
+  half.sizes.pop_back();
+  EXPECT_EQ(verdict_of(agreement_of(plan, {half})), Verdict::undecided);
+  JobOutcome broken{.error = Error{"plan", "needs more memory", ""}};
+  EXPECT_EQ(verdict_of(agreement_of(plan, {broken})), Verdict::undecided);
+  outcome.sizes[1].symptom = Symptom::clean_error;  // it fails, but otherwise than predicted
+  EXPECT_EQ(verdict_of(agreement_of(plan, {outcome})), Verdict::violation);
+}
+
+// Would catch an event that decides for a size although an earlier one failed otherwise, and a
+// replay that was skipped taken for one that went well or badly.
+TEST(Agreement, ASizeIsWhatItsFirstFailureShowed) {
+  Observation seen;
+  const auto event = [&](PlanEventKind kind, std::int64_t bucket, Symptom symptom, bool skipped) {
+    EventObservation& each = seen.events.emplace_back();
+    each.kind = kind;
+    each.path = "prefill";
+    each.bucket = bucket;
+    each.symptom = symptom;
+    each.skipped = skipped;
+  };
+  event(PlanEventKind::warm_up, 4, Symptom::clean_error, false);
+  event(PlanEventKind::capture, 4, Symptom::hang, false);
+  event(PlanEventKind::capture, 8, Symptom::none, false);
+  event(PlanEventKind::replay, 4, Symptom::none, true);
+  event(PlanEventKind::replay, 8, Symptom::silent_corruption, false);
+  const JobOutcome outcome = outcome_of(seen);
+  ASSERT_EQ(outcome.sizes.size(), 2U);
+  EXPECT_EQ(outcome.sizes[0].symptom, Symptom::clean_error);
+  EXPECT_EQ(outcome.sizes[1].symptom, Symptom::silent_corruption);
+  EXPECT_EQ(outcome.events, 4U);
+  EXPECT_EQ(outcome.replays, 1U);
+}
+
+}  // namespace
+}  // namespace capsize::agree_test
