@@ -106,16 +106,13 @@ std::vector<Symptom> symptoms_of(const Agreement& agreement) {
 }
 
 std::string signs_of(const Agreement& agreement) {
-  std::uint64_t counts[2][2] = {};  // predicted, observed; 0 is ok
-  for (std::size_t i = 0; i < kSymptomCount; ++i) {
-    for (std::size_t j = 0; j < kSymptomCount; ++j) {
-      counts[i == 0 ? 0 : 1][j == 0 ? 0 : 1] += agreement.sizes[i][j];
-    }
-  }
-  return table({{"#", "predicted", "observed ok", "observed fails"},
-                {"", "ok", grouped(counts[0][0]), grouped(counts[0][1])},
-                {"", "fails", grouped(counts[1][0]), grouped(counts[1][1])}},
-               {false, false, true, true});
+  const std::uint64_t both_fit = agreement.count(Symptom::none, Symptom::none);
+  const std::uint64_t both_fail = agreement.agreed_on_fit() - both_fit;
+  return table(
+      {{"#", "predicted", "observed ok", "observed fails"},
+       {"", "ok", grouped(both_fit), grouped(agreement.predicted_to_fit() - both_fit)},
+       {"", "fails", grouped(agreement.predicted_to_fail() - both_fail), grouped(both_fail)}},
+      {false, false, true, true});
 }
 
 std::string matrix_of(const Agreement& agreement) {
@@ -213,7 +210,9 @@ std::string render(const Told& told, bool colour) {
                                         grouped(a.replays), grouped(a.operations)));
   out += labelled(
       "agreement",
-      fmt::format("{:.2f} %: {} predicted to fit, {} to fail", percent(a.agreed(), a.compared()),
+      fmt::format("{:.2f} % on whether they fit, {:.2f} % on how they fail: {} "
+                  "predicted to fit, {} to fail",
+                  percent(a.agreed_on_fit(), a.compared()), percent(a.agreed(), a.compared()),
                   grouped(a.predicted_to_fit()), grouped(a.predicted_to_fail())));
   out += labelled("time", fmt::format("{:.1f} s", told.seconds));
   out += disagreements_of(told);
@@ -257,6 +256,7 @@ std::string to_json(const Told& told) {
   out.end_object();
   write_matrix(out, a);
   out.field("compared", number(a.compared())).field("agreed", number(a.agreed()));
+  out.field("agreed_on_fit", number(a.agreed_on_fit()));
   out.field("predicted_to_fit", number(a.predicted_to_fit()));
   out.field("predicted_to_fail", number(a.predicted_to_fail()));
   out.field("left_out", number(a.left_out)).field("unseen", number(a.unseen));

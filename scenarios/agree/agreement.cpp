@@ -82,6 +82,14 @@ std::uint64_t Agreement::agreed() const {
   return out;
 }
 
+std::uint64_t Agreement::agreed_on_fit() const {
+  std::uint64_t out = count(Symptom::none, Symptom::none);
+  for (std::size_t i = 1; i < kSymptomCount; ++i) {
+    for (std::size_t j = 1; j < kSymptomCount; ++j) out += sizes[i][j];
+  }
+  return out;
+}
+
 std::uint64_t Agreement::predicted_to_fit() const {
   std::uint64_t out = 0;
   for (const std::uint64_t each : sizes[static_cast<std::size_t>(Symptom::none)]) out += each;

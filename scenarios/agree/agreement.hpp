@@ -62,7 +62,8 @@ struct Agreement {
     return sizes[static_cast<std::size_t>(predicted)][static_cast<std::size_t>(observed)];
   }
   [[nodiscard]] std::uint64_t compared() const;
-  [[nodiscard]] std::uint64_t agreed() const;  // the same word
+  [[nodiscard]] std::uint64_t agreed() const;         // the same word
+  [[nodiscard]] std::uint64_t agreed_on_fit() const;  // both fit, or both fail in whatever way
   [[nodiscard]] std::uint64_t predicted_to_fit() const;
   [[nodiscard]] std::uint64_t predicted_to_fail() const { return compared() - predicted_to_fit(); }
 };

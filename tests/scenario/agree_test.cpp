@@ -158,7 +158,10 @@ TEST(Agreement, APassNeedsEverySizeSeen) {
   JobOutcome broken{.error = Error{"plan", "needs more memory", ""}};
   EXPECT_EQ(verdict_of(agreement_of(plan, {broken})), Verdict::undecided);
   outcome.sizes[1].symptom = Symptom::clean_error;  // it fails, but otherwise than predicted
-  EXPECT_EQ(verdict_of(agreement_of(plan, {outcome})), Verdict::violation);
+  const Agreement other = agreement_of(plan, {outcome});
+  EXPECT_EQ(verdict_of(other), Verdict::violation);
+  EXPECT_EQ(other.agreed(), 1U);
+  EXPECT_EQ(other.agreed_on_fit(), 2U);
 }
 
 // Would catch an event that decides for a size although an earlier one failed otherwise, and a
