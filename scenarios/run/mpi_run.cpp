@@ -80,7 +80,7 @@ class Runner {
       if (auto started = start(); !started) return tl::unexpected(std::move(started.error()));
       if (options_.progress) options_.progress(out_.seen.size());
     }
-    if (trace_ != nullptr) {
+    if (trace_ != nullptr && out_.interrupted == 0) {
       if (auto kept = trace_->finish(); !kept) {
         return tl::unexpected(std::move(kept.error()).within("--trace"));
       }
