@@ -49,7 +49,7 @@ std::string layers_text(const Lifecycle& plan) {
 std::string data_text(const RunReport& report) {
   const RunOptions& options = report.options;
   if (report.plan.layers.empty()) {
-    return fmt::format("rows of 4 uint32 that differ, seed {}; exact: nothing is rounded",
+    return fmt::format("rows of uint32 that differ, seed {}; exact: nothing is rounded",
                        options.seed);
   }
   std::string hidden = fmt::format("{} elements a row", options.hidden);

@@ -155,14 +155,14 @@ std::string misfit_of(const Arrival& arrival, std::int64_t members) {
   switch (arrival.kind) {
     case PlanOpKind::reduce_scatter:
       if (arrival.in.rows == members * arrival.out.rows) return {};
-      return text(arrival.in.rows) + " rows go in and " + text(arrival.out.rows) + " come out on " +
-             "each of " + many + " ranks: " + many + " x " + text(arrival.out.rows) + " is not " +
+      return "of " + text(arrival.in.rows) + " rows each of " + many + " ranks is to get " +
+             text(arrival.out.rows) + ": " + many + " x " + text(arrival.out.rows) + " is not " +
              text(arrival.in.rows);
     case PlanOpKind::all_gather:
       if (arrival.out.rows == members * arrival.in.rows) return {};
-      return text(arrival.in.rows) + " rows go in on this one of " + many + " ranks and " +
-             text(arrival.out.rows) + " come out: " + many + " x " + text(arrival.in.rows) +
-             " is not " + text(arrival.out.rows);
+      return text(arrival.in.rows) + " rows from each of " + many + " ranks are to fill " +
+             text(arrival.out.rows) + ": " + many + " x " + text(arrival.in.rows) + " is not " +
+             text(arrival.out.rows);
     case PlanOpKind::all_to_all:
       if (arrival.in.rows == arrival.out.rows && arrival.in.rows % members == 0) return {};
       return text(arrival.in.rows) + " rows do not divide into equal parts for " + many + " ranks";

@@ -134,9 +134,21 @@ class Executor {
                           .path = event.event->path,
                           .tokens = event.tokens};
     std::vector<Task> tasks = tasks_of(event, seen);
+    // What one rank cannot replay no rank does: all of them know which captures have failed.
+    seen.skipped = std::ranges::any_of(event.runnings, [&](const Running& running) {
+      return running.graph != nullptr && failed_captures_.contains(running.capture_event);
+    });
     if (seen.skipped || event.runnings.empty()) return seen;
-    if (auto ran = run_tasks(event, tasks, seen); !ran) {
-      return tl::unexpected(std::move(ran.error()));
+    std::vector<Lane> lanes;
+    std::vector<Lane> eager;
+    auto captured = run_tasks(event, tasks, lanes, eager, seen);
+    if (!captured) return tl::unexpected(std::move(captured.error()));
+    if (event.event->kind == PlanEventKind::capture) {
+      *captured ? keep_graphs(event, tasks, lanes) : (void)failed_captures_.insert(event.index);
+    }
+    // Their memory serves the next event.
+    for (std::vector<Lane>* each : {&lanes, &eager}) {
+      for (Lane& lane : *each) spare_.push_back(std::move(lane.bound));
     }
     return seen;
   }
@@ -150,9 +162,6 @@ class Executor {
         const Body& body = bodies_.at({event.index, i});
         const Program& sized = running.graph == nullptr ? *running.program : *running.graph;
         seen.bucket = std::max(seen.bucket, bucket_of(sized).value_or(0));
-        if (running.graph != nullptr && !graphs_[r].contains(running.capture_event)) {
-          seen.skipped = true;
-        }
         out.push_back({r, &running, &body, placement_of(timeline_, event, running, ranks_[r])});
       }
     }
@@ -169,29 +178,31 @@ class Executor {
 
   // All ranks of the plan come through here in step, whatever each of them saw: a rank that leaves
   // out a run would keep its peers waiting.
-  Result<void> run_tasks(const EventRun& event, std::vector<Task>& tasks, EventObservation& seen) {
+  // The answer is whether everybody came through.
+  Result<bool> run_tasks(const EventRun& event, const std::vector<Task>& tasks,
+                         std::vector<Lane>& lanes, std::vector<Lane>& eager,
+                         EventObservation& seen) {
     const bool whole = is_whole(event);
     const LaneRules rules{.exact = whole && data_ != nullptr,
                           .written = true,
                           .around = around_ ? &*around_ : nullptr};
     batch_ = next_batch(event);
     fill_inputs(event, tasks, seen);
-    std::vector<Lane> lanes = lanes_of(event, tasks, false, seen);
+    lanes = lanes_of(event, tasks, false, seen);
     if (around_) around_->begin_run(false);
     const auto begin = std::chrono::steady_clock::now();
     auto failed = run_lanes(lanes, rules, seen);
     const auto spent = std::chrono::steady_clock::now() - begin;
     seen.nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
     if (!failed) return tl::unexpected(std::move(failed.error()));
-    if (*failed) return {};
+    if (*failed) return false;
     check_claims(lanes, seen);
-    std::vector<Lane> eager;
     if (launches_graphs(event) && options_.shadow_eager) {
       eager = lanes_of(event, tasks, true, seen);
       if (around_) around_->begin_run(true);
       failed = run_lanes(eager, rules, seen);
       if (!failed) return tl::unexpected(std::move(failed.error()));
-      if (*failed) return {};
+      if (*failed) return false;
     }
     check_reads(lanes, seen);
     compare_outputs(tasks, lanes, eager, seen);
@@ -199,10 +210,11 @@ class Executor {
     auto wrong = backend_.end_event(seen.symptom != Symptom::none);
     if (!wrong) return tl::unexpected(std::move(wrong.error()));
     if (*wrong && whole && data_ != nullptr) {
-      if (auto found = find_first_wrong(event, tasks, seen); !found) return found;
+      if (auto found = find_first_wrong(event, tasks, seen); !found) {
+        return tl::unexpected(std::move(found.error()));
+      }
     }
-    if (event.event->kind == PlanEventKind::capture) keep_graphs(event, tasks, lanes);
-    return {};
+    return true;
   }
 
   // Runs the same once more and looks for the operation behind which rows are wrong.
@@ -275,6 +287,11 @@ class Executor {
     const BindingRequest request{lifecycle_, *task.running,
                                  *task.body, data_ == nullptr ? nullptr : &data_->weights().model(),
                                  lane.rank,  options_.unguarded};
+    if (!spare_.empty()) {
+      lane.bound = std::move(spare_.back());
+      spare_.pop_back();
+      lane.bound.clear();
+    }
     lane.bound.reserve(task.body->instructions.size());
     std::size_t next = 0;
     for (const Instruction& each : task.body->instructions) {
@@ -440,6 +457,8 @@ class Executor {
   std::vector<RankMemory> memory_;                     // by place in ranks_
   std::vector<std::map<std::int32_t, Graph>> graphs_;  // likewise; by capture event
   std::vector<std::vector<std::int64_t>> sequences_;
+  std::set<std::int32_t> failed_captures_;  // events
+  std::vector<std::vector<Bound>> spare_;
   std::map<std::int32_t, std::uint64_t> replays_;  // of each capture event, so far
   std::uint64_t batch_ = 0;                        // of the event that runs
   Observation* observation_ = nullptr;

@@ -4,6 +4,7 @@
 // shares of its group, and so are the parts of a weight, in whole blocks.
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "properties/plan_report.hpp"
 #include "properties/set_case.hpp"
@@ -53,15 +54,27 @@ Witness witness_of(const SymbolicStep& plan, const Obligation* asks, Witness wit
 // A wrong count raises where the library checks it. Where it does not, counts that differ between
 // ranks hang (or corrupt), and equal counts into a buffer of another size corrupt without a word;
 // so does a layout that does not fit.
-Symptom symptom_at(const SymbolicStep& plan, const Obligation* asks, bool group_capture) {
-  if (asks == nullptr) return Symptom::clean_error;
-  if (asks->kind == ObligationKind::never) return Symptom::silent_corruption;
-  const Op& op = op_of(plan, *asks);
+Symptom symptom_of(const SymbolicStep& plan, const Obligation& asks, bool group_capture) {
+  if (asks.kind == ObligationKind::never) return Symptom::silent_corruption;
+  const Op& op = op_of(plan, asks);
   if (!group_capture || !op.group.valid()) return Symptom::clean_error;
   if (plan.topology->family(op.group).transport_captured == Transport::checked) {
     return Symptom::clean_error;
   }
-  return asks->between_ranks ? Symptom::hang : Symptom::silent_corruption;
+  return asks.between_ranks ? Symptom::hang : Symptom::silent_corruption;
+}
+
+// What is seen of n rows. An operation that goes wrong without a word lets the step go on: the
+// first one behind it that speaks is what people see.
+Symptom symptom_at(const DerivedStep& step, std::int64_t n, bool group_capture) {
+  std::span<const Obligation> left = step.requirement.walked.obligations;
+  Symptom seen = Symptom::clean_error;
+  while (const Obligation* asks = first_broken(step.plan.exprs, left, n)) {
+    seen = symptom_of(step.plan, *asks, group_capture);
+    if (seen != Symptom::silent_corruption) return seen;
+    left = left.subspan(static_cast<std::size_t>(asks - left.data()) + 1);
+  }
+  return seen;
 }
 
 // Where no large count is usable: the operation that meets none of them, told at the first count
@@ -128,8 +141,7 @@ Finding check_path(const Subject& subject, const CapturePath& path) {
   finding.witness = witness_of(plan, asks, witness_at(path, *smallest));
   blame(finding, plan, *asks, *smallest);
   if (event) {
-    const Obligation* first = first_broken(plan.exprs, obligations, event->size);
-    finding.symptom = symptom_at(plan, first, event->group_capture);
+    finding.symptom = symptom_at(*path.step, event->size, event->group_capture);
   }
   if (usable.empty_tail()) finding.reason = describe_empty_tail(*path.step);
   return finding;
@@ -158,7 +170,7 @@ Finding check_eager(const Subject&, const EagerPath& path) {
         first_broken(plan.exprs, path.step->requirement.walked.obligations, rows);
     finding.witness = witness_of(plan, asks, Witness{.tokens = n});
     finding.first_in_time = FirstInTime{"eager", n};
-    finding.symptom = symptom_at(plan, asks, false);
+    finding.symptom = symptom_at(*path.step, rows, false);
     finding.verdict = LawVerdict::violation;
     if (asks != nullptr) blame(finding, plan, *asks, rows);
     if (asks == nullptr) finding.blame = "no rows are left of " + counted(n, "row");

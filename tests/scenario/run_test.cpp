@@ -112,7 +112,7 @@ TEST_F(RunProgram, PrintsEveryEventAndWhyOneFailed) {
 
 VIOLATION clean_error at the capture of 3 tokens on prefill; 1 of 7 events failed
 where rank 0, reduce_scatter over tp
-because 3 rows go in and 1 come out on each of 2 ranks: 2 x 1 is not 3
+because of 3 rows each of 2 ranks is to get 1: 2 x 1 is not 3
 observed clean_error in 1 event; 4 events not replayed: their graphs were not captured
 predicted divisible says so: clean_error on prefill at 3 tokens
 way out capture only counts that the group divides, or pad the rows before they are split
