@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "cli/command.hpp"
-#include "runtime/given_up.hpp"
-#include "runtime/rank_process.hpp"
+#include "runtime/processes/given_up.hpp"
+#include "runtime/processes/rank_process.hpp"
 #include "scenarios/formats/run_job.hpp"
 #include "scenarios/formats/run_trace.hpp"
 #include "scenarios/run/rank_lines.hpp"

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <thread>
 
-#include "runtime/mpi/module.hpp"
-#include "runtime/mpi_module.hpp"
+#include "runtime/processes/mpi/module.hpp"
+#include "runtime/processes/mpi_module.hpp"
 
 namespace capsize::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/mpi_module.hpp"
+#include "runtime/processes/mpi_module.hpp"
 #include "sim/error.hpp"
 
 namespace capsize::cli {

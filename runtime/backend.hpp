@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/element.hpp"
-#include "runtime/local_work.hpp"
 #include "runtime/observation.hpp"
+#include "runtime/rows/element.hpp"
+#include "runtime/rows/local_work.hpp"
 #include "sim/error.hpp"
 #include "sim/lifecycle.hpp"
 

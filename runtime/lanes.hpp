@@ -12,8 +12,8 @@
 #include "runtime/binding.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/observation.hpp"
+#include "runtime/plain/surroundings.hpp"
 #include "runtime/stages.hpp"
-#include "runtime/surroundings.hpp"
 #include "sim/timeline.hpp"
 
 namespace capsize {

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "runtime/element.hpp"
-#include "runtime/local_work.hpp"
+#include "runtime/rows/element.hpp"
+#include "runtime/rows/local_work.hpp"
 #include "sim/models/exact_model.hpp"
 
 namespace capsize {

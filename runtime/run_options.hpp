@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "runtime/element.hpp"
+#include "runtime/rows/element.hpp"
 
 namespace capsize {
 

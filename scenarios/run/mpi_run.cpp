@@ -9,10 +9,10 @@
 #include <system_error>
 #include <utility>
 
-#include "runtime/given_up.hpp"
-#include "runtime/run_folder.hpp"
-#include "runtime/supervisor.hpp"
-#include "runtime/wavefront.hpp"
+#include "runtime/processes/given_up.hpp"
+#include "runtime/processes/run_folder.hpp"
+#include "runtime/processes/supervisor.hpp"
+#include "runtime/processes/wavefront.hpp"
 #include "scenarios/formats/run_trace.hpp"
 #include "scenarios/run/rank_lines.hpp"
 #include "sim/timeline.hpp"

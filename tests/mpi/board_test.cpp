@@ -1,5 +1,5 @@
 // The ranks' board and what is read off it; no ranks are needed.
-#include "runtime/board.hpp"
+#include "runtime/processes/board.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 #include <chrono>
 #include <thread>
 
-#include "runtime/given_up.hpp"
-#include "runtime/wavefront.hpp"
+#include "runtime/processes/given_up.hpp"
+#include "runtime/processes/wavefront.hpp"
 
 namespace capsize::board_test {
 namespace {

@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/launcher.hpp"
+#include "runtime/processes/launcher.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace capsize::test {

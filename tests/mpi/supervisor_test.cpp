@@ -1,6 +1,6 @@
 // The supervisor against ranks that hang, die, or never come up, and against its own end: each is
 // told rightly and soon, and nothing is left of it.
-#include "runtime/supervisor.hpp"
+#include "runtime/processes/supervisor.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 
 #include <fstream>
 
-#include "runtime/run_folder.hpp"
-#include "runtime/wavefront.hpp"
+#include "runtime/processes/run_folder.hpp"
+#include "runtime/processes/wavefront.hpp"
 #include "tests/mpi/mpi_here.hpp"
 
 namespace capsize::supervisor_test {

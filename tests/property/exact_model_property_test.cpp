@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "properties/generators.hpp"
-#include "runtime/local_work.hpp"
+#include "runtime/rows/local_work.hpp"
 #include "tests/property/property_run.hpp"
 #include "tests/support/matrix.hpp"
 

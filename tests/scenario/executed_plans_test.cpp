@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "properties/plan_report.hpp"
-#include "runtime/buffers.hpp"
 #include "runtime/executor.hpp"
+#include "runtime/plain/buffers.hpp"
 #include "runtime/reference.hpp"
 #include "scenarios/formats/plan.hpp"
 #include "tests/support/plan_cases.hpp"

@@ -92,7 +92,7 @@ TEST_F(RunProgram, PrintsEveryEventAndWhyOneFailed) {
 # world 2 ranks; groups: tp 2
 # layers not stated
 # backend reference
-# data rows of 4 uint32 that differ, seed 1; exact: nothing is rounded
+# data rows of uint32 that differ, seed 1; exact: nothing is rounded
 # checks CHECKS
 # predicted divisible clean_error on prefill at 3 tokens: reduce_scatter over tp (2 ranks): 3 rows do not divide into equal parts
 #

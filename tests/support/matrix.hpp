@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/element.hpp"
+#include "runtime/rows/element.hpp"
 
 namespace capsize::test {
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime/local_work.hpp"
+#include "runtime/rows/local_work.hpp"
 #include "tests/support/matrix.hpp"
 
 namespace capsize::runtime_rows_test {

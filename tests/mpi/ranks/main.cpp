@@ -17,10 +17,10 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/rank_process.hpp"
-#include "runtime/run_folder.hpp"
-#include "runtime/supervisor.hpp"
-#include "runtime/wavefront.hpp"
+#include "runtime/processes/rank_process.hpp"
+#include "runtime/processes/run_folder.hpp"
+#include "runtime/processes/supervisor.hpp"
+#include "runtime/processes/wavefront.hpp"
 
 namespace capsize::mpi_test_ranks {
 namespace {

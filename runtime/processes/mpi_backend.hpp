@@ -1,0 +1,102 @@
+// The mpi backend: this process is one rank, and MPI moves the rows. Calls block; a rank that waits
+// for one that never comes waits for ever, and the supervisor outside (supervisor.hpp) ends it.
+//
+// Counts that differ between members end as MPI ends them: an error on some of them, a wrong sum
+// that nobody tells, or a wait. A library that streams (NCCL) waits there; whoever compares an
+// execution here with what is predicted for such a library can only ask whether it went well.
+//
+//   Result<MpiModule> mpi = MpiModule::open();
+//   Result<std::unique_ptr<MpiBackend>> backend = MpiBackend::start(*mpi);
+//   Result<Observation> seen = execute(plan, options, **backend);
+#pragma once
+
+#include <compare>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/backend.hpp"
+#include "runtime/processes/board.hpp"
+#include "runtime/processes/mpi_module.hpp"
+
+namespace capsize {
+
+class MpiBackend : public Backend {
+ public:
+  // Joins the other ranks that the launcher started. `board`, where there is one, is told what this
+  // rank does between its steps.
+  [[nodiscard]] static Result<std::unique_ptr<MpiBackend>> start(const MpiModule& module,
+                                                                 BoardWriter* board = nullptr);
+  // Leaves MPI, together with the others.
+  ~MpiBackend() override;
+  MpiBackend(const MpiBackend&) = delete;
+  MpiBackend& operator=(const MpiBackend&) = delete;
+
+  [[nodiscard]] int rank() const { return rank_; }
+  [[nodiscard]] int size() const { return size_; }
+
+  [[nodiscard]] std::string_view name() const override { return "mpi"; }
+  [[nodiscard]] bool can_show(Symptom symptom) const override;
+  [[nodiscard]] std::vector<std::int64_t> ranks(std::int64_t world) const override;
+  // All ranks of the plan come here, and no other.
+  [[nodiscard]] Result<void> begin(const Lifecycle& lifecycle) override;
+  void compute(const Weights* weights, const LocalCall& call) override;
+  [[nodiscard]] Arrived meet(const Arrival& arrival) override;
+  [[nodiscard]] Arrived done(std::int64_t rank) override;
+  void poison(Matrix rows, Poison poison, std::uint64_t salt) override;
+  [[nodiscard]] Result<bool> end_event(bool failed) override;
+
+ private:
+  struct Key {
+    std::vector<std::int32_t> members;
+    // How many families of the plan have had the same group before: two families with equal groups
+    // are two communicators, as in the engines.
+    std::int32_t earlier = 0;
+    // What goes into a graph does not meet what is launched, nor one path of peer memory the other:
+    // where ranks of a plan can differ in that, each path is a communicator of its own.
+    std::int32_t path = 0;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+
+  // This rank's group of a family.
+  struct Joined {
+    std::vector<std::int32_t> communicators;  // by path; empty: it is in no group
+    std::vector<std::int32_t> members;
+    std::int32_t earlier = 0;
+    std::size_t place = 0;   // among all groups of the plan
+    std::int64_t asked = 0;  // of it in this event: calls and their counts
+  };
+
+  MpiBackend(const MpiModule& module, BoardWriter* board) : module_(module), board_(board) {}
+  [[nodiscard]] Result<void> join(const Lifecycle& lifecycle);
+  [[nodiscard]] Result<std::int32_t> communicator(const Key& key);
+  [[nodiscard]] Result<void> leave_behind(const std::vector<std::int64_t>& told);
+  void tell(RankPhase phase);
+  [[nodiscard]] Arrived arrived(int error, std::int64_t sent, std::int64_t received) const;
+
+  [[nodiscard]] Arrived reduce_scatter(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived all_gather(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived all_reduce(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived all_to_all(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived broadcast(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived send(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived receive(std::int32_t over, const Arrival& arrival);
+
+  MpiModule module_;
+  BoardWriter* board_;
+  bool started_ = false;
+  bool broken_ = false;  // MPI gave an error in this event
+  int rank_ = 0;
+  int size_ = 1;
+  std::map<Key, std::int32_t> communicators_;
+  const Lifecycle* lifecycle_ = nullptr;
+  std::int32_t world_ = -1;     // the communicator of all ranks of the plan
+  std::size_t groups_ = 0;      // of the plan
+  std::vector<Joined> joined_;  // by family
+  // Rows that MPI reads or writes where an operand has fewer: nothing outside of one is touched.
+  std::vector<std::byte> spare_in_;
+  std::vector<std::byte> spare_out_;
+};
+
+}  // namespace capsize
