@@ -215,8 +215,9 @@ std::string as_predicted(const RunReport& report, const EventObservation& first)
     other = &each;
   }
   if (other == nullptr) return "no law says so";
+  const bool checks = report.options.unguarded && other->symptom == Symptom::clean_error;
   return fmt::format("{} says {} there{}", other->law, name_of(other->symptom),
-                     report.options.unguarded ? ", where counts are checked" : "");
+                     checks ? ", where counts are checked" : "");
 }
 
 std::string failure_of(const RunReport& report, const EventObservation& first) {

@@ -134,7 +134,7 @@ void bind_arrival(const BindingRequest& request, const Instruction& instruction,
   // A graph repeats what was captured: nobody looks at counts again.
   arrival.checked = !request.unguarded && !instruction.from_graph &&
                     transport_of(lifecycle, op) == Transport::checked;
-  arrival.floors = request.unguarded;
+  arrival.floors = request.floors;
   // An exchange of tokens writes to fixed places of its peers.
   arrival.one_sided =
       op.kind == PlanOpKind::all_to_all || transport_of(lifecycle, op) == Transport::peer;

@@ -64,7 +64,8 @@ struct BindingRequest {
   const Body& body;
   const ExactModel* model = nullptr;  // none: no mathematics
   std::int64_t rank = 0;
-  bool unguarded = false;
+  bool unguarded = false;  // counts are not checked
+  bool floors = false;     // counts that do not divide are rounded down
 };
 
 // Binds one instruction; `pool` holds its arena operands.
