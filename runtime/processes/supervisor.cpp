@@ -28,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kLook{5};
 // A launcher tells within this time how a rank ended, and ends itself when all are through.
 constexpr std::chrono::seconds kLauncherDeadline{3};
+constexpr std::chrono::milliseconds kFailureDeadline = std::chrono::seconds(2);
 constexpr std::size_t kOutputKept = 4096;
 
 // ---- signals ----------------------------------------------------------------------------------
@@ -213,13 +214,19 @@ class Supervision {
     if (absent) return now - begun_ > launch_.start_deadline && tell_absent(*absent);
     const auto quiet = now - changed_;
     if (all_in(RankPhase::finished)) return quiet > kLauncherDeadline;
-    if (quiet <= launch_.deadline) return false;
+    if (quiet <= patience()) return false;
     const bool works = first_in({RankPhase::runs, RankPhase::idle}).has_value();
     if (works && quiet <= launch_.work_deadline) return false;
     end_.how = LaunchEnd::How::hang;
-    end_.text =
-        "no rank has gone on for " + in_seconds(works ? launch_.work_deadline : launch_.deadline);
+    end_.text = "no rank has gone on for " + in_seconds(works ? launch_.work_deadline : patience());
     return true;
+  }
+
+  // Where a rank has failed, its peers wait for one that will not come: that takes no longer to
+  // know.
+  [[nodiscard]] std::chrono::milliseconds patience() const {
+    const bool failed = first_in({RankPhase::failed}).has_value();
+    return failed ? std::min(launch_.deadline, kFailureDeadline) : launch_.deadline;
   }
 
   // The launcher has ended: well, or because a rank has died, or because it could not start them.
