@@ -195,16 +195,15 @@ std::string misfit_of_sizes(const Arrival& arrival) {
 void RankMemory::Sizes::cover(const Body& body) {
   arena = std::max(arena, body.arena_rows);
   std::int64_t all = 0;
-  for (const std::int64_t rows : body.input_rows) all += rows + kGuardRows;
+  for (const std::int64_t rows : body.input_rows) all += rows_with_guard(rows);
   inputs = std::max(inputs, all);
   zeros = std::max(zeros, body.zero_rows);
   output = std::max(output, body.output_rows);
 }
 
-// graph pool, eager pool, guard, inputs (a guard behind each), zeros, guard, output, guard, output,
-// guard
+// graph pool, eager pool, guard, inputs, zeros, output, output; a guard behind each of the latter
 std::int64_t RankMemory::Sizes::rows() const {
-  return 2 * arena + kGuardRows + inputs + zeros + 2 * (kGuardRows + output) + kGuardRows;
+  return first_input() + inputs + rows_with_guard(zeros) + 2 * rows_with_guard(output);
 }
 
 RankMemory::RankMemory(std::span<std::byte> memory, const Sizes& sizes, std::int64_t columns,
@@ -217,20 +216,20 @@ Matrix RankMemory::rows(std::int64_t first, std::int64_t count) const {
 
 Matrix RankMemory::at(const Operand& operand, const Body& body, Pool pool) const {
   const std::int64_t second = pool == Pool::eager ? 1 : 0;
-  const std::int64_t inputs = 2 * sizes_.arena + kGuardRows;
+  const std::int64_t inputs = sizes_.first_input();
   switch (operand.where) {
     case Operand::Where::arena: return rows(second * sizes_.arena + operand.at, operand.rows);
     case Operand::Where::input: {
       std::int64_t first = inputs;
       for (std::int64_t i = 0; i < operand.at; ++i) {
-        first += body.input_rows[size_of(i)] + kGuardRows;
+        first += rows_with_guard(body.input_rows[size_of(i)]);
       }
       return rows(first, operand.rows);
     }
     case Operand::Where::zeros: return rows(inputs + sizes_.inputs, operand.rows);
     case Operand::Where::output: {
-      const std::int64_t outputs = inputs + sizes_.inputs + sizes_.zeros + kGuardRows;
-      return rows(outputs + second * (sizes_.output + kGuardRows), operand.rows);
+      const std::int64_t outputs = inputs + sizes_.inputs + rows_with_guard(sizes_.zeros);
+      return rows(outputs + second * rows_with_guard(sizes_.output), operand.rows);
     }
   }
   return {};
@@ -246,20 +245,20 @@ Matrix RankMemory::with_guards(const Matrix& tensor) const {
 void RankMemory::set_guards() const {
   const Matrix behind = rows(2 * sizes_.arena, sizes_.rows() - 2 * sizes_.arena);
   fill_unwritten({behind.data, behind.bytes()}, type_);
-  const Matrix zeros = rows(2 * sizes_.arena + kGuardRows + sizes_.inputs, sizes_.zeros);
+  const Matrix zeros = rows(sizes_.first_input() + sizes_.inputs, sizes_.zeros);
   std::fill_n(zeros.data, zeros.bytes(), std::byte{0});
 }
 
 bool RankMemory::guards_hold() const {
-  const std::int64_t inputs = 2 * sizes_.arena;
-  const std::int64_t outputs = inputs + kGuardRows + sizes_.inputs + sizes_.zeros;
-  const std::int64_t second = outputs + kGuardRows + sizes_.output;
-  return std::ranges::all_of(
-      std::array{inputs, outputs, second, second + kGuardRows + sizes_.output},
-      [&](std::int64_t row) {
-        const Matrix guard = rows(row, kGuardRows);
-        return is_unwritten({guard.data, guard.bytes()}, type_);
-      });
+  const std::int64_t zeros = sizes_.first_input() + sizes_.inputs;
+  const std::int64_t outputs = zeros + rows_with_guard(sizes_.zeros);
+  const std::int64_t second = outputs + rows_with_guard(sizes_.output);
+  const auto holds = [this](std::int64_t first, std::int64_t last) {
+    const Matrix guard = rows(first, last - first);
+    return is_unwritten({guard.data, guard.bytes()}, type_);
+  };
+  return holds(2 * sizes_.arena, sizes_.first_input()) && holds(zeros + sizes_.zeros, outputs) &&
+         holds(outputs + sizes_.output, second) && holds(second + sizes_.output, sizes_.rows());
 }
 
 // ---- binding ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class RankMemory {
     std::int64_t zeros = 0;
     std::int64_t output = 0;
     void cover(const Body& body);
+    [[nodiscard]] std::int64_t first_input() const { return 2 * arena + kTensorRows; }
     [[nodiscard]] std::int64_t rows() const;
   };
 

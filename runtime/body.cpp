@@ -11,16 +11,16 @@ namespace {
 class Pool {
  public:
   [[nodiscard]] std::int64_t take(std::int64_t rows) {
-    const std::int64_t wanted = rows + 2 * kGuardRows;
+    const std::int64_t wanted = kTensorRows + rows_with_guard(rows);
     std::int64_t at = 0;
     auto behind = taken_.begin();
     for (; behind != taken_.end() && behind->first - at < wanted; ++behind) at = behind->second;
     taken_.insert(behind, {at, at + wanted});
     rows_ = std::max(rows_, at + wanted);
-    return at + kGuardRows;
+    return at + kTensorRows;
   }
   void give_back(std::int64_t at) {
-    std::erase_if(taken_, [at](const auto& each) { return each.first == at - kGuardRows; });
+    std::erase_if(taken_, [at](const auto& each) { return each.first == at - kTensorRows; });
   }
   [[nodiscard]] std::int64_t rows() const { return rows_; }
 

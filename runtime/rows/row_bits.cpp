@@ -40,9 +40,11 @@ void fill(std::span<std::byte> bytes, std::uint32_t bits, std::size_t size) {
   if (bytes.empty()) return;
   const std::size_t first = std::min(size, bytes.size());
   std::memcpy(bytes.data(), &bits, first);
-  // What stands there already is copied behind itself, twice as much each time.
+  // What stands there already is copied behind itself, twice as much each time, up to a piece that
+  // stays in the nearest cache: memory is written and not read.
+  constexpr std::size_t kPiece = 4096;
   for (std::size_t done = first; done < bytes.size();) {
-    const std::size_t more = std::min(done, bytes.size() - done);
+    const std::size_t more = std::min(std::min(done, kPiece), bytes.size() - done);
     std::memcpy(bytes.data() + done, bytes.data(), more);
     done += more;
   }
