@@ -22,16 +22,17 @@
 #include <vector>
 
 #include "runtime/executor.hpp"
-#include "runtime/launcher.hpp"
-#include "runtime/mpi/module.hpp"
-#include "runtime/rank_process.hpp"
-#include "runtime/run_folder.hpp"
-#include "runtime/supervisor.hpp"
+#include "runtime/processes/launcher.hpp"
+#include "runtime/processes/mpi/module.hpp"
+#include "runtime/processes/rank_process.hpp"
+#include "runtime/processes/run_folder.hpp"
+#include "runtime/processes/supervisor.hpp"
 
 namespace capsize {
 namespace {
 
 constexpr std::int64_t kCalls = 24;  // that are measured in one event
+constexpr std::size_t kPairsLeast = 5;
 constexpr std::array kKinds = {PlanOpKind::all_reduce, PlanOpKind::reduce_scatter,
                                PlanOpKind::all_gather};
 constexpr std::size_t kColumns = 2;  // of a plan without mathematics
@@ -159,7 +160,8 @@ class Pairs {
     for (bool turn = false; goes_on == 1; turn = !turn) {
       if (!pair(turn)) return false;
       // Rank 0 says when it is enough: the others have told 0.
-      goes_on = process_.backend().rank() == 0 && seconds_since(begin) < seconds ? 1 : 0;
+      const bool enough = loops_.size() >= kPairsLeast && seconds_since(begin) >= seconds;
+      goes_on = process_.backend().rank() == 0 && !enough ? 1 : 0;
       if (mpi_.largest(over_, &goes_on, 1) != 0) return false;
     }
     return true;
