@@ -53,8 +53,8 @@ Result<void> read_unguarded(RunCommand& command) {
                                 "add --unguarded wrong_bucket, idle_rank or short_count"});
   }
   std::string word = command.unguarded->empty() ? kDefaultFault : *command.unguarded;
-  const auto named = [&word](PlantedFault fault) { return name_of(fault) == word; };
-  const auto faults = std::span(kPlantedFaults).subspan(1);  // the first is none
+  const auto named = [&word](RunFault fault) { return name_of(fault) == word; };
+  const auto faults = std::span(kRunFaults).subspan(1);  // the first is none
   if (std::ranges::none_of(faults, named) && command.launch.file.empty() &&
       looks_like_a_file(word)) {
     command.launch.file = std::exchange(word, kDefaultFault);
@@ -174,8 +174,8 @@ int run(RunCommand command, const Words& words) {
                  .left_out = left_out,
                  .again = again_of(command, *input)};
   // A fault in the plan is there for the laws to see; one in the counts is what they speak of.
-  const bool other_plan = command.options.fault != PlantedFault::none &&
-                          command.options.fault != PlantedFault::floor_counts;
+  const bool other_plan =
+      command.options.fault != RunFault::none && command.options.fault != RunFault::floor_counts;
   told.predicted = predicted_of(other_plan ? check_plan(plan, {}, input->name) : input->checked);
   if (!command.json && !print(heading_of(told))) return kBadInput;
   auto observed = executed(command, plan);

@@ -284,14 +284,13 @@ class Executor {
     lane.mode = capture ? "capture" : replay ? "replay" : "eager";
     const std::vector<Bound>* kept =
         replay ? &graphs_[task.rank].at(task.running->capture_event).bound : nullptr;
-    const BindingRequest request{
-        lifecycle_,
-        *task.running,
-        *task.body,
-        data_ == nullptr ? nullptr : &data_->weights().model(),
-        lane.rank,
-        options_.unguarded,
-        options_.unguarded && options_.fault == PlantedFault::floor_counts};
+    const BindingRequest request{lifecycle_,
+                                 *task.running,
+                                 *task.body,
+                                 data_ == nullptr ? nullptr : &data_->weights().model(),
+                                 lane.rank,
+                                 options_.unguarded,
+                                 options_.unguarded && options_.fault == RunFault::floor_counts};
     if (!spare_.empty()) {
       lane.bound = std::move(spare_.back());
       spare_.pop_back();

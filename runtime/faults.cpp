@@ -105,12 +105,11 @@ Result<std::string> plant_short_count(Lifecycle& plan, std::int64_t rank) {
 Result<std::string> plant_fault(Lifecycle& plan, const RunOptions& options) {
   const std::int64_t rank = options.fault_rank < 0 ? plan.world - 1 : options.fault_rank;
   switch (options.fault) {
-    case PlantedFault::none: return std::string();
-    case PlantedFault::floor_counts:
-      return std::string("counts that do not divide are rounded down");
-    case PlantedFault::wrong_bucket: return plant_wrong_bucket(plan, rank);
-    case PlantedFault::idle_rank: return plant_idle_rank(plan, rank);
-    case PlantedFault::short_count: return plant_short_count(plan, rank);
+    case RunFault::none: return std::string();
+    case RunFault::floor_counts: return std::string("counts that do not divide are rounded down");
+    case RunFault::wrong_bucket: return plant_wrong_bucket(plan, rank);
+    case RunFault::idle_rank: return plant_idle_rank(plan, rank);
+    case RunFault::short_count: return plant_short_count(plan, rank);
   }
   return std::string();
 }

@@ -11,7 +11,7 @@
 namespace capsize {
 
 // Faults that --unguarded plants, as an implementation without checks would have them.
-enum class PlantedFault : std::uint8_t {
+enum class RunFault : std::uint8_t {
   none,
   floor_counts,  // counts that do not divide are rounded down, and the rest is lost
   wrong_bucket,  // one rank chooses the next captured size
@@ -19,16 +19,16 @@ enum class PlantedFault : std::uint8_t {
   short_count,   // one rank brings one row less to a collective
 };
 
-inline constexpr std::array kPlantedFaults = {PlantedFault::none, PlantedFault::floor_counts,
-                                              PlantedFault::wrong_bucket, PlantedFault::idle_rank,
-                                              PlantedFault::short_count};
-[[nodiscard]] constexpr std::string_view name_of(PlantedFault fault) {
+inline constexpr std::array kRunFaults = {RunFault::none, RunFault::floor_counts,
+                                          RunFault::wrong_bucket, RunFault::idle_rank,
+                                          RunFault::short_count};
+[[nodiscard]] constexpr std::string_view name_of(RunFault fault) {
   switch (fault) {
-    case PlantedFault::none: return "none";
-    case PlantedFault::floor_counts: return "floor_counts";
-    case PlantedFault::wrong_bucket: return "wrong_bucket";
-    case PlantedFault::idle_rank: return "idle_rank";
-    case PlantedFault::short_count: return "short_count";
+    case RunFault::none: return "none";
+    case RunFault::floor_counts: return "floor_counts";
+    case RunFault::wrong_bucket: return "wrong_bucket";
+    case RunFault::idle_rank: return "idle_rank";
+    case RunFault::short_count: return "short_count";
   }
   return "none";
 }
@@ -38,7 +38,7 @@ struct RunOptions {
   std::int64_t hidden = 16;
   std::uint64_t seed = 1;
   bool unguarded = false;  // counts are not checked, whatever the transport
-  PlantedFault fault = PlantedFault::none;
+  RunFault fault = RunFault::none;
   std::int64_t fault_rank = -1;          // -1: the last rank
   std::optional<std::int64_t> rows_max;  // larger sizes are left out
   bool every_count = false;              // replays at every n, not at the edges of intervals only

@@ -38,7 +38,7 @@ void write_run_options(JsonWriter& out, const RunOptions& options) {
   out.begin_object().field("dtype", name_of(options.type)).field("hidden", options.hidden);
   out.field("seed", static_cast<std::int64_t>(options.seed));
   if (options.unguarded) out.field("unguarded", true);
-  if (options.fault != PlantedFault::none) out.field("fault", name_of(options.fault));
+  if (options.fault != RunFault::none) out.field("fault", name_of(options.fault));
   if (options.fault_rank >= 0) out.field("fault_rank", options.fault_rank);
   if (options.rows_max) out.field("rows_max", *options.rows_max);
   if (options.every_count) out.field("every_count", true);
@@ -54,7 +54,7 @@ Result<RunOptions> read_run_options(const JsonField& field) {
   reader.required("hidden",
                   [&](const JsonField& f) { return store(f.integer(1, kHiddenMax), out.hidden); });
   reader.required("seed", seed(out.seed)).optional("unguarded", truth(out.unguarded));
-  reader.optional("fault", word(kPlantedFaults, out.fault));
+  reader.optional("fault", word(kRunFaults, out.fault));
   reader.optional("fault_rank", [&](const JsonField& f) {
     return store(f.integer(0, kRankMax), out.fault_rank);
   });

@@ -87,7 +87,7 @@ TEST_F(MpiRunTest, RanksSeeWhatTheReferenceSees) {
 
 // A step that one rank of a group of four does not enter.
 RunJob with_idle_rank(std::string& planted) {
-  RunJob job = four_ranks({.unguarded = true, .fault = PlantedFault::idle_rank});
+  RunJob job = four_ranks({.unguarded = true, .fault = RunFault::idle_rank});
   auto text = plant_fault(job.plan, job.options);
   if (text) planted = *text;
   return job;

@@ -102,7 +102,7 @@ TEST(RunFormats, AJobIsOneLineAndReadsBackEqual) {
   RunJob job{.plan = read_plan(kPlan).value()};
   job.options = {.type = ElementType::fp16, .hidden = 48, .seed = 0xFEDCBA9876543210U};
   job.options.unguarded = true;
-  job.options.fault = PlantedFault::idle_rank;
+  job.options.fault = RunFault::idle_rank;
   job.options.fault_rank = 1;
   job.options.rows_max = 256;
   job.options.every_count = true;
