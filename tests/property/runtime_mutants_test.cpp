@@ -91,22 +91,22 @@ Observation run(const Lifecycle& plan, Backend& backend, ElementType type) {
 }
 
 std::vector<Fault> faults() {
-  std::vector<Fault> out;
-  out.push_back({.name = "reduce-scatter gives the neighbour's part",
+  std::vector<Fault> all;
+  all.push_back({.name = "reduce-scatter gives the neighbour's part",
                  .check = Check::oracle,
                  .before_meeting = [](Arrival& arrival) {
                    if (arrival.kind != PlanOpKind::reduce_scatter) return;
                    arrival.position =
                        (arrival.position + 1) % std::ssize(arrival.communicator.members);
                  }});
-  out.push_back({.name = "all-gather puts the parts in the reverse order of the group",
+  all.push_back({.name = "all-gather puts the parts in the reverse order of the group",
                  .check = Check::oracle,
                  .before_meeting = [](Arrival& arrival) {
                    if (arrival.kind != PlanOpKind::all_gather) return;
                    arrival.position =
                        std::ssize(arrival.communicator.members) - 1 - arrival.position;
                  }});
-  out.push_back({.name = "one rank's part is left out of every sum",
+  all.push_back({.name = "one rank's part is left out of every sum",
                  .check = Check::oracle,
                  .before_meeting = [](Arrival& arrival) {
                    const bool sums = arrival.kind == PlanOpKind::all_reduce ||
@@ -116,25 +116,25 @@ std::vector<Fault> faults() {
                    zeros.assign(std::max(zeros.size(), arrival.in.bytes()), std::byte{0});
                    arrival.in.data = zeros.data();
                  }});
-  out.push_back({.name = "a sum is not made: each rank keeps its own part",
+  all.push_back({.name = "a sum is not made: each rank keeps its own part",
                  .check = Check::oracle,
                  .after_meeting = [](const Arrival& arrival, Arrived&) {
                    if (arrival.kind != PlanOpKind::all_reduce) return;
                    std::memcpy(arrival.out.data, arrival.in.data, arrival.out.bytes());
                  }});
-  out.push_back({.name = "a collective moves one row less and says so",
+  all.push_back({.name = "a collective moves one row less and says so",
                  .check = Check::counts,
                  .after_meeting = [](const Arrival& arrival, Arrived& arrived) {
                    if (is_last_rank(arrival)) --arrived.received_rows;
                  }});
-  out.push_back({.name = "a collective is given one row less",
+  all.push_back({.name = "a collective is given one row less",
                  .check = std::nullopt,
                  .before_meeting = [](Arrival& arrival) {
                    if (arrival.kind == PlanOpKind::all_gather && is_last_rank(arrival)) {
                      --arrival.in.rows;
                    }
                  }});
-  out.push_back({.name = "the last element of an output is not written",
+  all.push_back({.name = "the last element of an output is not written",
                  .check = Check::written,
                  .after_call = [](const LocalCall& call) {
                    if (call.role != Role::attention) return;
@@ -143,13 +143,13 @@ std::vector<Fault> faults() {
                    std::byte* last = element(out, out.rows - 1, out.columns - 1);
                    fill_unwritten({last, bytes_of(out.type)}, out.type);
                  }});
-  out.push_back({.name = "a row behind the output is written",
+  all.push_back({.name = "a row behind the output is written",
                  .check = Check::guards,
                  .after_call = [](const LocalCall& call) {
                    const Matrix& out = call.out.front();
                    if (call.role == Role::mlp) std::memset(out.row(out.rows), 0, out.row_bytes());
                  }});
-  out.push_back({.name = "the two outputs of the norm change places",
+  all.push_back({.name = "the two outputs of the norm change places",
                  .check = Check::exact,
                  .before_call = [](LocalCall& call) {
                    static std::array<Matrix, 2> outs;
@@ -157,7 +157,7 @@ std::vector<Fault> faults() {
                    outs = {call.out[1], call.out[0]};
                    call.out = outs;
                  }});
-  out.push_back({.name = "the residual is read from where hidden lies",
+  all.push_back({.name = "the residual is read from where hidden lies",
                  .check = Check::oracle,
                  .before_call = [](LocalCall& call) {
                    static std::array<ConstMatrix, 2> ins;
@@ -165,9 +165,9 @@ std::vector<Fault> faults() {
                    ins = {call.in[0], call.in[0]};
                    call.in = ins;
                  }});
-  out.push_back(
+  all.push_back(
       {.name = "padding rows are not poisoned", .check = Check::padding, .skips_poison = true});
-  out.push_back({.name = "an unreduced sum is off by one unit in the last place",
+  all.push_back({.name = "an unreduced sum is off by one unit in the last place",
                  .check = Check::exact,
                  .after_call = [](const LocalCall& call) {
                    const Matrix& out = call.out.front();
@@ -175,7 +175,7 @@ std::vector<Fault> faults() {
                      flip_last_bit(element(out, 0, 0));
                    }
                  }});
-  return out;
+  return all;
 }
 
 // An address that a graph has kept from its capture while the rows have moved on: everything that a
