@@ -38,6 +38,10 @@ std::uint32_t poison_bits(ElementType type, Poison poison) {
 
 void fill(std::span<std::byte> bytes, std::uint32_t bits, std::size_t size) {
   if (bytes.empty()) return;
+  if (bits == (bits & 0xffU) * 0x01010101U) {  // the processor has an instruction for equal bytes
+    std::memset(bytes.data(), static_cast<int>(bits & 0xffU), bytes.size());
+    return;
+  }
   const std::size_t first = std::min(size, bytes.size());
   std::memcpy(bytes.data(), &bits, first);
   // What stands there already is copied behind itself, twice as much each time, up to a piece that
