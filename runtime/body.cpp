@@ -85,7 +85,19 @@ class BodyMaker {
     out.from_graph = run.from_graph;
     written_.emplace_back();
     if (!computes(*run.op)) return {};
+    if (auto fits = check_rows(*run.op); !fits) return fits;
     return rules_.mathematics ? link_by_tensor(out) : link_by_producer(out);
+  }
+
+  // So few that no sum of them passes what a number holds.
+  static Result<void> check_rows(const PlanOp& op) {
+    std::int64_t most = op.rows_out.value_or(0);
+    for (const std::int64_t rows : op.rows_in) most = std::max(most, rows);
+    if (most <= kOperandRowsMax) return {};
+    return tl::unexpected(Error{"plan",
+                                std::string(name_of(op.kind)) + " of " + std::to_string(most) +
+                                    " rows: a run takes up to " + std::to_string(kOperandRowsMax),
+                                "state the same fault with fewer rows"});
   }
 
   // Whether an operation has operands at all.

@@ -18,6 +18,7 @@
 namespace capsize {
 
 inline constexpr std::size_t kOperandsMax = 4;
+inline constexpr std::int64_t kOperandRowsMax = std::int64_t{1} << 26;  // of one operand
 inline constexpr std::size_t kInstructionsMax = std::size_t{1} << 20;
 
 // Where an operand lies.

@@ -84,11 +84,12 @@ class Executor {
     const ElementType type = data_ == nullptr ? ElementType::uint32 : options_.type;
     const std::int64_t row = columns * static_cast<std::int64_t>(bytes_of(type));
     const std::int64_t rank_bytes = align_up(sizes_.rows() * row, 64);
-    if (rank_bytes * std::ssize(ranks_) > kMemoryMax) {
+    if (rank_bytes > kMemoryMax / lifecycle_.world) {
       return tl::unexpected(Error{"plan",
-                                  "its tensors need " +
-                                      std::to_string(rank_bytes * std::ssize(ranks_) >> 20) +
-                                      " MiB, more than a run takes (8192 MiB)",
+                                  "each of its " + std::to_string(lifecycle_.world) +
+                                      " ranks needs " + std::to_string(rank_bytes >> 20) +
+                                      " MiB for its tensors, and a run takes " +
+                                      std::to_string(kMemoryMax >> 20) + " MiB for all of them",
                                   "leave large sizes out (--rows-max 1024) or take fewer elements "
                                   "a row (--hidden)"});
     }
@@ -197,7 +198,7 @@ class Executor {
     if (!failed) return tl::unexpected(std::move(failed.error()));
     if (*failed) return false;
     check_claims(lanes, seen);
-    if (launches_graphs(event) && options_.shadow_eager) {
+    if (launches_graphs(event)) {
       eager = lanes_of(event, tasks, true, seen);
       if (around_) around_->begin_run(true);
       failed = run_lanes(eager, rules, seen);

@@ -178,7 +178,10 @@ bool LaneRun::check_outputs(Lane& lane, const Bound& bound) {
       fail(lane, Symptom::silent_corruption, "it writes outside of its output");
       return false;
     }
-    if (!rules_.exact) continue;
+    if (!rules_.exact) {
+      if (!check_rows_written(lane, out)) return false;
+      continue;
+    }
     if (const auto place = first_inexact(out, kExactBound)) {
       const std::byte* element =
           out.row(place->row) + static_cast<std::size_t>(place->column) * bytes_of(out.type);
@@ -190,6 +193,17 @@ bool LaneRun::check_outputs(Lane& lane, const Bound& bound) {
                      : "its output holds an element that no exact sum gives");
       return false;
     }
+  }
+  return true;
+}
+
+// Rows may hold anything here, but not what stood there before.
+bool LaneRun::check_rows_written(Lane& lane, const Matrix& out) {
+  for (std::int64_t row = 0; row < out.rows; ++row) {
+    if (!is_unwritten({out.row(row), out.row_bytes()}, out.type)) continue;
+    add_mismatch(lane, Check::written, out, {row, 0}, out.columns, "nobody wrote it");
+    fail(lane, Symptom::silent_corruption, "it leaves a row of its output unwritten");
+    return false;
   }
   return true;
 }

@@ -65,6 +65,7 @@ class LaneRun {
   [[nodiscard]] bool settle(Lane& lane, const Arrived& arrived);
   void prepare_outputs(const Lane& lane, const Bound& bound) const;
   [[nodiscard]] bool check_outputs(Lane& lane, const Bound& bound);
+  [[nodiscard]] bool check_rows_written(Lane& lane, const Matrix& out);
   [[nodiscard]] bool check_counts(Lane& lane, const Bound& bound, const Arrived& arrived);
   [[nodiscard]] bool check_stage(Lane& lane, const Bound& bound);
   void watch(const Lane& lane, const Bound& bound) const;

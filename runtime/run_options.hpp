@@ -42,7 +42,6 @@ struct RunOptions {
   std::int64_t fault_rank = -1;          // -1: the last rank
   std::optional<std::int64_t> rows_max;  // larger sizes are left out
   bool every_count = false;              // replays at every n, not at the edges of intervals only
-  bool shadow_eager = true;              // every replay is compared with an eager run as well
   friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
 

@@ -42,14 +42,13 @@ void write_run_options(JsonWriter& out, const RunOptions& options) {
   if (options.fault_rank >= 0) out.field("fault_rank", options.fault_rank);
   if (options.rows_max) out.field("rows_max", *options.rows_max);
   if (options.every_count) out.field("every_count", true);
-  if (!options.shadow_eager) out.field("shadow_eager", false);
   out.end_object();
 }
 
 Result<RunOptions> read_run_options(const JsonField& field) {
   RunOptions out;
   ObjectReader reader(field, {"dtype", "hidden", "seed", "unguarded", "fault", "fault_rank",
-                              "rows_max", "every_count", "shadow_eager"});
+                              "rows_max", "every_count"});
   reader.required("dtype", word(kElementTypes, out.type));
   reader.required("hidden",
                   [&](const JsonField& f) { return store(f.integer(1, kHiddenMax), out.hidden); });
@@ -61,7 +60,7 @@ Result<RunOptions> read_run_options(const JsonField& field) {
   reader.optional("rows_max",
                   [&](const JsonField& f) { return store(f.integer(1, kRowsMax), out.rows_max); });
   reader.optional("every_count", truth(out.every_count));
-  auto read = reader.optional("shadow_eager", truth(out.shadow_eager)).done();
+  auto read = reader.done();
   if (!read) return tl::unexpected(std::move(read.error()));
   return out;
 }

@@ -177,7 +177,7 @@ class Pairs {
   }
 
   bool event() {
-    const RunOptions options{.shadow_eager = false};
+    const RunOptions options;
     const auto seen = execute(plan_, options, process_.backend(), &watcher_, &context_);
     const bool good =
         seen && seen->first_failure() == nullptr && seen->events.front().collectives == 1 + kCalls;

@@ -200,6 +200,28 @@ class StaleBackend : public ReferenceBackend {
   std::array<ConstMatrix, 1> in_;
 };
 
+// Faults that know in which launch mode and on which rank they are, as a watcher does.
+class ModalFault : public ReferenceBackend, public Watcher {
+ public:
+  enum class Where : std::uint8_t { replays, second_rank };
+  explicit ModalFault(Where where) : where_(where) {}
+
+  void begin_event(std::int32_t, const PlanEvent&) override {}
+  void step(const Step& step) override { step_ = step; }
+  void end_event(const EventObservation&) override {}
+
+  void compute(const Weights* weights, const LocalCall& call) override {
+    ReferenceBackend::compute(weights, call);
+    const bool here = where_ == Where::replays ? step_.mode == "replay"
+                                               : step_.rank == 1 && call.role == Role::add_norm;
+    if (here && call.out.front().rows > 0) flip_last_bit(element(call.out.front(), 0, 0));
+  }
+
+ private:
+  Where where_;
+  Step step_;
+};
+
 bool has(const Observation& seen, Check check) {
   for (const EventObservation& event : seen.events) {
     for (const Mismatch& each : event.mismatches) {
@@ -263,6 +285,24 @@ TEST(RuntimeMutants, EveryFaultIsSeenByItsCheck) {
     }
   }
   property::visited(cases);
+}
+
+// A plan that says nothing of what it computes has no oracle: only eager tells a wrong replay, and
+// only the other ranks a wrong copy of rows that all of them hold.
+TEST(RuntimeMutants, WithoutMathematicsEagerAndTheOtherRanksTell) {
+  Lifecycle plan = seed_plan();
+  plan.layers.clear();
+  ReferenceBackend sound;
+  const Observation whole = run(plan, sound, ElementType::uint32);
+  ASSERT_EQ(whole.first_failure(), nullptr) << property::told(whole);
+  for (const auto& [where, check] : {std::pair(ModalFault::Where::replays, Check::eager),
+                                     std::pair(ModalFault::Where::second_rank, Check::replicas)}) {
+    ModalFault backend(where);
+    const RunOptions options;
+    const auto seen = execute(plan, options, backend, &backend);
+    ASSERT_TRUE(seen);
+    EXPECT_TRUE(has(*seen, check)) << name_of(check) << "\n" << property::told(*seen);
+  }
 }
 
 TEST(RuntimeMutants, AStaleAddressIsSeen) {

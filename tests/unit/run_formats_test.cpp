@@ -106,7 +106,6 @@ TEST(RunFormats, AJobIsOneLineAndReadsBackEqual) {
   job.options.fault_rank = 1;
   job.options.rows_max = 256;
   job.options.every_count = true;
-  job.options.shadow_eager = false;
   const std::string line = write_run_job(job);
   EXPECT_EQ(std::ranges::count(line, '\n'), 0);
   const auto again = read_run_job(line);
