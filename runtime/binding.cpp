@@ -107,7 +107,8 @@ void bind_local(const BindingRequest& request, const Instruction& instruction, B
   }
   const PlanOp& op = *instruction.op;
   out.call.kind = op.kind;
-  out.call.role = op.role;
+  // Without a model a role says nothing that could be computed.
+  out.call.role = request.model == nullptr ? Role::move : op.role;
   out.call.layer = std::max<std::int64_t>(instruction.layer, 0);
   out.call.salt = salt_of(instruction);
   if (request.model != nullptr) {

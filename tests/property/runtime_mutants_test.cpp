@@ -213,7 +213,7 @@ class ModalFault : public ReferenceBackend, public Watcher {
   void compute(const Weights* weights, const LocalCall& call) override {
     ReferenceBackend::compute(weights, call);
     const bool here = where_ == Where::replays ? step_.mode == "replay"
-                                               : step_.rank == 1 && call.role == Role::add_norm;
+                                               : step_.rank == 1 && call.kind == PlanOpKind::add;
     if (here && call.out.front().rows > 0) flip_last_bit(element(call.out.front(), 0, 0));
   }
 
