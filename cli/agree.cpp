@@ -321,6 +321,9 @@ Result<WrittenFailures> write_scenarios(const AgreeCommand& command, const Unive
 }
 
 int run(AgreeCommand command) {
+  if (auto can = check_execution(command.execution); !can) {
+    return fail(std::move(can.error()), command.json);
+  }
   auto universe = universe_of(command);
   if (!universe) return fail(std::move(universe.error()), command.json);
   const auto array = covering_array(*universe, command.covering);

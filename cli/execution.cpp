@@ -14,6 +14,7 @@
 #include "runtime/reference.hpp"
 #include "scenarios/agree/parallel.hpp"
 #include "scenarios/formats/run_trace.hpp"
+#include "scenarios/formats/write_file.hpp"
 #include "scenarios/run/mpi_run.hpp"
 
 namespace capsize::cli {
@@ -63,7 +64,9 @@ Result<void> execute_on_mpi(const ExecutionOptions& options, const Jobs& jobs) {
   std::vector<RunJob> all;
   for (std::size_t i = 0; i < jobs.count; ++i) all.push_back(jobs.make(i));
   MpiRunOptions mpi{.program = program_path()};
-  mpi.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(options.deadline * 1000));
+  if (options.deadline) {
+    mpi.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(*options.deadline * 1000));
+  }
   mpi.trace = options.trace;
   mpi.progress = [&](std::size_t done) {
     if (jobs.progress) jobs.progress(done);
@@ -84,6 +87,18 @@ void add_execution_options(CLI::App& app, ExecutionOptions& options) {
   app.add_option("--deadline", options.deadline,
                  "mpi: so many seconds without a step of any rank are a hang (default 5)")
       ->check(CLI::Range(0.1, 3600.0));
+}
+
+Result<void> check_execution(const ExecutionOptions& options) {
+  if (options.deadline && options.backend != "mpi") {
+    return tl::unexpected(Error{
+        "--deadline", "the reference backend waits for nobody: it sees when no rank can go on",
+        "leave it out, or add --backend mpi"});
+  }
+  if (options.trace.empty()) return {};
+  auto can = can_write_file(options.trace);
+  if (!can) return tl::unexpected(std::move(can.error()).within("--trace"));
+  return {};
 }
 
 Result<void> execute_jobs(const ExecutionOptions& options, const Jobs& jobs) {

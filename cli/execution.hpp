@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "runtime/observation.hpp"
@@ -15,12 +16,15 @@ namespace capsize::cli {
 struct ExecutionOptions {
   std::string backend = "reference";
   unsigned threads = 0;  // reference: jobs at once; 0: one a processor
-  double deadline = 5;   // mpi: seconds without a step of any rank that make a hang
-  std::string trace;     // of one job alone; empty: none
+  // mpi: seconds without a step of any rank that make a hang; none: its default.
+  std::optional<double> deadline = {};
+  std::string trace = {};  // of one job alone; empty: none
 };
 
 // --backend and --deadline.
 void add_execution_options(CLI::App& app, ExecutionOptions& options);
+// Fails where an option says nothing to its backend, or its file cannot be written.
+[[nodiscard]] Result<void> check_execution(const ExecutionOptions& options);
 
 struct Jobs {
   std::size_t count = 0;

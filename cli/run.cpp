@@ -1,5 +1,7 @@
 // capsize run: one plan executed for real, eager, captured and replayed, and what came of it beside
 // what the laws predict.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 
@@ -22,7 +24,7 @@ constexpr const char* kDefaultFault = "floor_counts";
 
 constexpr const char* kFooter =
     "exit status: 0 nothing failed, 1 something did, 2 bad input, 3 refused by the engine, 4 "
-    "nothing was executed\n"
+    "nothing was compared, or nothing failed where a law says so\n"
     "one launch:  capsize run --rows-max 256 -- python -m sglang.launch_server ...\n"
     "a scenario:  capsize run scenarios/cases/C01-token-divisibility/sglang-23972.json\n"
     "a fault:     capsize run plan.json --unguarded idle_rank --backend mpi";
@@ -37,6 +39,9 @@ struct RunCommand {
   std::optional<std::int64_t> fault_rank;
   std::string junit;
   bool json = false;
+  // Whether they were given: what is not used is refused.
+  const CLI::Option* dtype_given = nullptr;
+  const CLI::Option* hidden_given = nullptr;
 };
 
 int report(const RunCommand& command, Error error) { return fail(std::move(error), command.json); }
@@ -82,16 +87,20 @@ std::string options_text(const RunCommand& command) {
   if (options.every_count) out += " --every-count";
   if (options.unguarded) out.append(" --unguarded ").append(name_of(options.fault));
   if (options.fault_rank >= 0) out += " --fault-rank " + std::to_string(options.fault_rank);
+  if (command.execution.deadline) out += fmt::format(" --deadline {}", *command.execution.deadline);
   return out;
 }
 
 std::string again_of(const RunCommand& command, const RunInput& input) {
   constexpr std::string_view kCheck = "capsize check";
-  const std::string begin = "capsize run" + input.given + options_text(command);
   const std::string& repro = input.checked.repro;  // a launch: with its words behind --
-  return command.launch.file.empty() && repro.starts_with(kCheck)
-             ? begin + repro.substr(kCheck.size())
-             : begin;
+  const bool piped = command.launch.file == "-";
+  if ((piped || command.launch.file.empty()) && !input.checked.lifecycle &&
+      repro.starts_with(kCheck)) {
+    return "capsize run" + options_text(command) + repro.substr(kCheck.size());
+  }
+  const std::string out = "capsize run" + input.given + options_text(command);
+  return piped ? out + "  # with the same text on standard input" : out;
 }
 
 // A launch that has no plan is told as a check tells it.
@@ -124,16 +133,59 @@ std::size_t larger_than(const Lifecycle& plan, std::optional<std::int64_t> rows_
   }));
 }
 
-Result<Observation> executed(const RunCommand& command, const Lifecycle& plan) {
-  Result<Observation> out;
+// Options that would do nothing here are refused, and files that cannot be written before it runs.
+Result<void> check_options(const RunCommand& command, const RunInput& input) {
+  if (auto can = check_execution(command.execution); !can) return can;
+  if (!command.junit.empty()) {
+    auto can = can_write_file(command.junit);
+    if (!can) return tl::unexpected(std::move(can.error()).within("--junit"));
+  }
+  const auto refused = [](std::string where, std::string text, std::string hint) {
+    return tl::unexpected(Error{std::move(where), std::move(text), std::move(hint)});
+  };
+  for (const CLI::Option* option : {command.dtype_given, command.hidden_given}) {
+    if (option->count() == 0 || !input.plan.layers.empty()) continue;
+    return refused(option->get_name(), "the layers are not known: rows are uint32 that differ",
+                   "leave it out, or name a launch whose model is known");
+  }
+  if (command.options.rows_max && input.checked.lifecycle) {
+    return refused("--rows-max", "a plan says itself which sizes run, and what needs them first",
+                   "leave it out, or take events out of the plan");
+  }
+  if (command.fault_rank && *command.fault_rank >= input.plan.world) {
+    return refused("--fault-rank",
+                   "the world has " + std::to_string(input.plan.world) + " ranks, numbered from 0",
+                   "name one of them");
+  }
+  return {};
+}
+
+// Fails where the backend cannot be used at all; `out` is what came of the plan.
+Result<void> execute_plan(const RunCommand& command, const Lifecycle& plan,
+                          Result<Observation>& out) {
   const Jobs jobs{.count = 1,
                   .make =
                       [&](std::size_t) {
                         return RunJob{plan, command.options};
                       },
                   .done = [&](std::size_t, const Result<Observation>& seen) { out = seen; }};
-  auto ran = execute_jobs(command.execution, jobs);
-  if (!ran) return tl::unexpected(std::move(ran.error()));
+  return execute_jobs(command.execution, jobs);
+}
+
+// What the laws say of the plan as it is executed. What they say of the launch knows its options,
+// and so a repair: where both speak of one size, that is told.
+std::vector<Predicted> predicted_for(const RunReport& told) {
+  std::vector<Predicted> of_input = predicted_of(told.input.checked);
+  // A fault in the plan is there for the laws to see; one in the counts is what they speak of. Of
+  // sizes that are left out nothing is predicted.
+  if (told.left_out == 0 && told.planted.event < 0) return of_input;
+  std::vector<Predicted> out = predicted_of(check_plan(told.plan, {}, told.input.name));
+  for (Predicted& each : out) {
+    const auto same = std::ranges::find_if(of_input, [&](const Predicted& other) {
+      return other.law == each.law && other.path == each.path && other.tokens == each.tokens;
+    });
+    if (same != of_input.end()) each = *same;
+  }
   return out;
 }
 
@@ -155,13 +207,10 @@ int run(RunCommand command, const Words& words) {
   if (!input) return report(command, std::move(input.error()));
   if (!input->has_plan) return told_as_check(command, input->checked);
 
-  Lifecycle plan = input->plan;
-  if (command.fault_rank && *command.fault_rank >= plan.world) {
-    return report(
-        command,
-        {"--fault-rank", "the world has " + std::to_string(plan.world) + " ranks, numbered from 0",
-         "name one of them"});
+  if (auto good = check_options(command, *input); !good) {
+    return report(command, std::move(good.error()));
   }
+  Lifecycle plan = input->plan;
   const std::size_t left_out = larger_than(plan, command.options.rows_max);
   add_replays(plan, command.options);
   auto planted = plant_fault(plan, command.options);
@@ -173,12 +222,12 @@ int run(RunCommand command, const Words& words) {
                  .planted = *std::move(planted),
                  .left_out = left_out,
                  .again = again_of(command, *input)};
-  // A fault in the plan is there for the laws to see; one in the counts is what they speak of.
-  const bool other_plan =
-      command.options.fault != RunFault::none && command.options.fault != RunFault::floor_counts;
-  told.predicted = predicted_of(other_plan ? check_plan(plan, {}, input->name) : input->checked);
+  told.predicted = predicted_for(told);
   if (!command.json && !print(heading_of(told))) return kBadInput;
-  auto observed = executed(command, plan);
+  Result<Observation> observed;
+  if (auto ran = execute_plan(command, plan, observed); !ran) {
+    return report(command, std::move(ran.error()));
+  }
   if (!observed) return cannot_execute(command, observed.error());
   told.observed = *std::move(observed);
   return conclude(command, told);
@@ -193,13 +242,15 @@ Run add_run(CLI::App& app, const Words& words) {
       "a scenario, a plan, or a pasted launch (- for standard input)");
   app.add_flag("--after", command->after, "of a scenario with two plans, the repaired one");
   add_execution_options(app, command->execution);
-  app.add_option("--dtype", command->dtype, "bf16, fp16, fp32 or uint32 (default bf16)")
-      ->check(CLI::IsMember({"bf16", "fp16", "fp32", "uint32"}));
+  command->dtype_given =
+      app.add_option("--dtype", command->dtype, "bf16, fp16, fp32 or uint32 (default bf16)")
+          ->check(CLI::IsMember({"bf16", "fp16", "fp32", "uint32"}));
   RunOptions& options = command->options;
-  app.add_option("--hidden", options.hidden, "elements a row (default 16)")
-      ->check(CLI::Range(std::int64_t{1}, kHiddenMost));
+  command->hidden_given = app.add_option("--hidden", options.hidden, "elements a row (default 16)")
+                              ->check(CLI::Range(std::int64_t{1}, kHiddenMost));
   app.add_option("--seed", options.seed, "of weights and tokens (default 1)");
-  app.add_option("--rows-max", options.rows_max, "leave sizes above this many rows a rank out")
+  app.add_option("--rows-max", options.rows_max,
+                 "of a launch, leave sizes above this many rows a rank out")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
   app.add_flag("--every-count", options.every_count, "replay every count, not the edges alone");
   app.add_option("--unguarded", command->unguarded,

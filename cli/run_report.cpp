@@ -60,11 +60,14 @@ std::string data_text(const RunReport& report) {
                      hidden, options.seed);
 }
 
-std::string predicted_text(const Predicted& each) {
+std::string what_fails(const Predicted& each) {
   std::string out = fmt::format("{} {}", each.law, name_of(each.symptom));
   if (!each.path.empty()) out += " on " + each.path;
-  if (each.tokens > 0) out += fmt::format(" at {} tokens", each.tokens);
-  return each.blame.empty() ? out : out + ": " + each.blame;
+  return each.tokens > 0 ? out + fmt::format(" at {} tokens", each.tokens) : out;
+}
+
+std::string predicted_text(const Predicted& each) {
+  return each.blame.empty() ? what_fails(each) : what_fails(each) + ": " + each.blame;
 }
 
 // ---- the table ----------------------------------------------------------------------------------
@@ -105,6 +108,11 @@ std::string outcome_of(const EventObservation& event) {
   return event.skipped ? "skipped: not captured" : "ok";
 }
 
+// Nobody was there to count: it was not run, or its ranks were ended from outside.
+bool is_measured(const EventObservation& event) {
+  return event.operations > 0 || event.nanoseconds > 0;
+}
+
 std::string table_of(const Observation& observed) {
   std::vector<std::vector<std::string>> rows = {
       {"#", "at", "event", "path", "tokens", "bucket", "mode", "operations", "bytes", "time",
@@ -114,13 +122,14 @@ std::string table_of(const Observation& observed) {
     if (!is_shown(event)) continue;
     const bool compared =
         event.elements_compared > 0 || std::ranges::any_of(event.mismatches, looks_at_elements);
-    rows.push_back({"", std::to_string(event.event), std::string(name_of(event.kind)),
-                    event.path.empty() ? "-" : event.path, std::to_string(event.tokens),
-                    event.bucket == 0 ? "-" : std::to_string(event.bucket),
-                    std::string(mode_of(event)), std::to_string(event.operations),
-                    std::to_string(event.bytes_moved),
-                    fmt::format("{:.1f}", static_cast<double>(event.nanoseconds) / 1000.0),
-                    compared ? std::to_string(wrong_of(event)) : "N/A", outcome_of(event)});
+    const auto measured = [&](std::string text) { return is_measured(event) ? text : "-"; };
+    rows.push_back(
+        {"", std::to_string(event.event), std::string(name_of(event.kind)),
+         event.path.empty() ? "-" : event.path, std::to_string(event.tokens),
+         event.bucket == 0 ? "-" : std::to_string(event.bucket), std::string(mode_of(event)),
+         measured(std::to_string(event.operations)), measured(std::to_string(event.bytes_moved)),
+         measured(fmt::format("{:.1f}", static_cast<double>(event.nanoseconds) / 1000.0)),
+         compared ? std::to_string(wrong_of(event)) : "N/A", outcome_of(event)});
   }
   return table(rows, {false, true, false, false, true, true, false, true, true, true, true, false});
 }
@@ -133,6 +142,8 @@ struct Totals {
   std::size_t skipped = 0;
   std::size_t captured = 0;
   std::size_t replays = 0;
+  std::int64_t operations = 0;
+  std::int64_t collectives = 0;
   std::int64_t compared = 0;
 };
 
@@ -147,6 +158,8 @@ Totals totals_of(const Observation& observed) {
     out.failed += failed ? 1U : 0U;
     out.captured += !failed && event.kind == PlanEventKind::capture ? 1U : 0U;
     out.replays += !failed && event.kind == PlanEventKind::replay ? 1U : 0U;
+    out.operations += event.operations;
+    out.collectives += event.collectives;
     out.compared += event.elements_compared;
   }
   return out;
@@ -201,20 +214,29 @@ std::string wavefront_of(const std::vector<RankState>& wavefront) {
   return out;
 }
 
-// What a law says of the place where the first failure was seen.
-std::string as_predicted(const RunReport& report, const EventObservation& first) {
+bool is_of(const Predicted& predicted, const EventObservation& event) {
+  return predicted.path == event.path &&
+         (predicted.tokens == event.tokens || predicted.tokens == event.bucket);
+}
+
+// What a law says of the place where the first failure was seen: its symptom where a law does.
+const Predicted* predicted_at(const RunReport& report, const EventObservation& first) {
   const Predicted* other = nullptr;  // it says something else there
   for (const Predicted& each : report.predicted) {
-    if (each.path != first.path || (each.tokens != first.tokens && each.tokens != first.bucket)) {
-      continue;
-    }
-    if (each.symptom == first.symptom) {
-      return fmt::format("{} says so: {} on {} at {} tokens", each.law, name_of(each.symptom),
-                         each.path, each.tokens);
-    }
+    if (!is_of(each, first)) continue;
+    if (each.symptom == first.symptom) return &each;
     other = &each;
   }
+  return other;
+}
+
+std::string as_predicted(const RunReport& report, const EventObservation& first) {
+  const Predicted* other = predicted_at(report, first);
   if (other == nullptr) return "no law says so";
+  if (other->symptom == first.symptom) {
+    return fmt::format("{} says so: {} on {} at {} tokens", other->law, name_of(other->symptom),
+                       other->path, other->tokens);
+  }
   const bool checks = report.options.unguarded && other->symptom == Symptom::clean_error;
   return fmt::format("{} says {} there{}", other->law, name_of(other->symptom),
                      checks ? ", where counts are checked" : "");
@@ -247,16 +269,113 @@ std::string failure_of(const RunReport& report, const EventObservation& first) {
   return out + labelled("observed", observed) + labelled("predicted", as_predicted(report, first));
 }
 
-std::string way_out_of(const RunReport& report) {
-  if (!report.planted.empty()) return "the fault was planted: leave --unguarded out";
-  const EventObservation* first = report.observed.first_failure();
+std::string law_way_out(const RunReport& report, const EventObservation& first) {
+  const Predicted* at = predicted_at(report, first);
+  if (at != nullptr && !at->way_out.empty()) return at->way_out;
   for (const Predicted& each : report.predicted) {
-    if (each.symptom == first->symptom && !each.way_out.empty()) return each.way_out;
+    if (each.symptom == first.symptom && !each.way_out.empty()) return each.way_out;
   }
+  // What is predicted of a planted fault says nothing of another failure.
   for (const Predicted& each : report.predicted) {
-    if (!each.way_out.empty()) return each.way_out;
+    if (report.planted.text.empty() && !each.way_out.empty()) return each.way_out;
   }
   return "no law predicts it: report it with the line below";
+}
+
+std::string way_out_of(const RunReport& report, const EventObservation& first) {
+  const PlantedFault& planted = report.planted;
+  if (!planted.text.empty() && planted.event == first.event) {
+    return "the fault was planted: leave --unguarded out";
+  }
+  const std::string out = law_way_out(report, first);
+  const bool floors = !planted.text.empty() && planted.event < 0;
+  return floors ? "leave --unguarded out, and counts are checked; then: " + out : out;
+}
+
+// What came of the event with the planted fault, where that is not the first failure.
+std::string planted_line(const RunReport& report) {
+  const EventObservation* first = report.observed.first_failure();
+  const std::int32_t event = report.planted.event;
+  if (event < 0 || (first != nullptr && first->event == event)) return "";
+  const auto& events = report.observed.events;
+  const auto seen = std::ranges::find(events, event, &EventObservation::event);
+  if (seen == events.end()) return labelled("planted", "its event was not run");
+  const std::string_view outcome = seen->symptom != Symptom::none ? name_of(seen->symptom)
+                                   : seen->skipped ? "skipped, its graph was not captured"
+                                                   : "nothing failed there";
+  return labelled("planted", fmt::format("{}in event {}, the {}: {}",
+                                         first == nullptr ? "" : "this is not it: it is ", event,
+                                         event_text(*seen), outcome));
+}
+
+// Why a prediction did not come true.
+std::string why_not_seen(const RunReport& report, const Predicted& each) {
+  switch (each.symptom) {
+    case Symptom::silent_eager: return "no backend shows it: what runs eagerly comes out right";
+    case Symptom::refused: return "no backend shows it: an engine refuses before anything runs";
+    case Symptom::none: return "it is nothing that a run fails by";
+    default: break;
+  }
+  const auto ran = [&](const EventObservation& event) {
+    return is_shown(event) && !event.skipped && (each.path.empty() || is_of(each, event));
+  };
+  if (std::ranges::any_of(report.observed.events, ran)) {
+    return fmt::format("it ran on {}, and nothing of it showed", report.backend);
+  }
+  return "no event of that size was run";
+}
+
+struct Undecided {
+  std::string why;
+  std::string way_out;
+};
+
+Undecided undecided_of(const RunReport& report) {
+  const Totals totals = totals_of(report.observed);
+  if (totals.operations == 0 && report.left_out > 0) {
+    return {fmt::format("nothing was executed: --rows-max {} leaves no event with operations",
+                        *report.options.rows_max),
+            "name a larger --rows-max"};
+  }
+  if (totals.operations == 0) {
+    return {"nothing was executed: the plan has no event with operations",
+            "give its events programs with operations, or name a launch that captures"};
+  }
+  const std::string events = counted(totals.events, "event", "events") + " on " + report.backend;
+  if (!report.predicted.empty()) {
+    const std::string& way_out = report.predicted.front().way_out;
+    return {"nothing failed in " + events + ", where a law says that something does",
+            way_out.empty() ? "judge it by the law alone: capsize check" : way_out};
+  }
+  return {events + ": no rank met another, and no rows were compared",
+          "give the plan a capture of the step: a graph is compared with its eager run"};
+}
+
+std::string undecided_text(const RunReport& report) {
+  std::string out;
+  for (const Predicted& each : report.predicted) {
+    out += fmt::format("predicted, not seen here: {}; {}\n", what_fails(each),
+                       why_not_seen(report, each));
+  }
+  out += planted_line(report);
+  return out + labelled("way out", undecided_of(report).way_out) + labelled("again", report.again);
+}
+
+// What was compared with what, and nothing else.
+std::string pass_text(const RunReport& report, const Totals& totals) {
+  const std::string events = counted(totals.events, "event", "events");
+  if (totals.compared == 0) {
+    return fmt::format(
+        "counts and sequences of {} on {}; {}, no rows compared", events, report.backend,
+        totals.captured == 0 ? "no graph" : counted(totals.captured, "graph", "graphs"));
+  }
+  const std::string_view as = report.observed.mathematics ? "as the model computes it"
+                              : totals.replays > 0        ? "eager = capture = replay"
+                                                          : "eager = capture";
+  return fmt::format("{} on {}: {} captured, {}, {} compared, {}, 0 wrong", events, report.backend,
+                     counted(totals.captured, "graph", "graphs"),
+                     counted(totals.replays, "replay", "replays"),
+                     counted(static_cast<std::size_t>(totals.compared), "element", "elements"), as);
 }
 
 std::string verdict_line(const RunReport& report, bool colour) {
@@ -267,20 +386,16 @@ std::string verdict_line(const RunReport& report, bool colour) {
   switch (report.verdict()) {
     case Verdict::violation: {
       const EventObservation& first = *report.observed.first_failure();
-      return fmt::format("{}  {} at the {}; {} of {} failed\n", painted("VIOLATION", "1;31"),
-                         name_of(first.symptom), event_text(first), grouped(totals.failed),
-                         counted(totals.events, "event", "events"));
+      return fmt::format("{}  {} at the {}; {}\n", painted("VIOLATION", "1;31"),
+                         name_of(first.symptom), event_text(first),
+                         totals.events == 1
+                             ? "no other event ran"
+                             : fmt::format("{} of {} events failed", grouped(totals.failed),
+                                           grouped(totals.events)));
     }
-    case Verdict::pass: {
-      const std::string_view as =
-          report.observed.mathematics ? "as the model computes it" : "eager = capture = replay";
-      return fmt::format(
-          "{}  {} on {}: {} captured, {}, {} compared, {}, 0 wrong\n", painted("PASS", "1;32"),
-          counted(totals.events, "event", "events"), report.backend,
-          counted(totals.captured, "graph", "graphs"), counted(totals.replays, "replay", "replays"),
-          counted(static_cast<std::size_t>(totals.compared), "element", "elements"), as);
-    }
-    default: return fmt::format("{}  nothing was executed\n", painted("UNDECIDED", "1;33"));
+    case Verdict::pass:
+      return fmt::format("{}  {}\n", painted("PASS", "1;32"), pass_text(report, totals));
+    default: return fmt::format("{}  {}\n", painted("UNDECIDED", "1;33"), undecided_of(report).why);
   }
 }
 
@@ -307,9 +422,9 @@ void write_predicted(JsonWriter& out, const std::vector<Predicted>& predicted) {
 
 Verdict RunReport::verdict() const {
   if (observed.first_failure() != nullptr) return Verdict::violation;
-  const bool ran = std::ranges::any_of(
-      observed.events, [](const EventObservation& event) { return event.operations > 0; });
-  return ran ? Verdict::pass : Verdict::undecided;
+  const Totals totals = totals_of(observed);
+  const bool compared = totals.compared > 0 || totals.collectives > 0;
+  return compared && predicted.empty() ? Verdict::pass : Verdict::undecided;
 }
 
 std::string heading_of(const RunReport& report) {
@@ -331,7 +446,7 @@ std::string heading_of(const RunReport& report) {
   }
   if (report.options.unguarded) {
     out += head_line("unguarded",
-                     fmt::format("{}: {}", name_of(report.options.fault), report.planted));
+                     fmt::format("{}: {}", name_of(report.options.fault), report.planted.text));
   }
   for (const Predicted& each : report.predicted) {
     out += head_line("predicted", predicted_text(each));
@@ -344,10 +459,14 @@ std::string render(const RunReport& report, bool colour) {
   std::string out = "#\n" + table_of(report.observed);
   const std::string verdict = verdict_line(report, colour);
   const EventObservation* first = report.observed.first_failure();
-  if (first == nullptr) return out + nonzero_line(report.observed) + verdict;
+  if (first == nullptr) {
+    out += nonzero_line(report.observed) + verdict;
+    return report.verdict() == Verdict::undecided ? out + undecided_text(report) : out;
+  }
   if (!first->wavefront.empty()) out += wavefront_of(first->wavefront);
   out += "\n" + verdict + failure_of(report, *first);
-  return out + labelled("way out", way_out_of(report)) + labelled("again", report.again);
+  return out + planted_line(report) + labelled("way out", way_out_of(report, *first)) +
+         labelled("again", report.again);
 }
 
 std::string to_json(const RunReport& report) {
@@ -365,7 +484,11 @@ std::string to_json(const RunReport& report) {
   out.field("model_hidden", report.input.model_hidden);
   out.field("left_out", static_cast<std::int64_t>(report.left_out));
   out.key("planted");
-  report.planted.empty() ? out.null() : out.value(std::string_view(report.planted));
+  const std::string& planted = report.planted.text;
+  planted.empty() ? out.null() : out.value(std::string_view(planted));
+  out.field("planted_event", std::int64_t{report.planted.event}).key("reason");
+  const bool open = report.verdict() == Verdict::undecided;
+  open ? out.value(std::string_view(undecided_of(report).why)) : out.null();
   write_predicted(out, report.predicted);
   out.key("observed");
   write_observation(out, report.observed, JsonLines::an_event);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/run_input.hpp"
+#include "runtime/faults.hpp"
 #include "runtime/observation.hpp"
 #include "runtime/run_options.hpp"
 
@@ -16,13 +17,14 @@ struct RunReport {
   const RunOptions& options;
   const Lifecycle& plan;  // as it is executed, with replays
   std::string backend;
-  std::string planted;       // the fault, in a sentence; empty where none is
+  PlantedFault planted;
   std::size_t left_out = 0;  // events above the cap on rows
   std::vector<Predicted> predicted;
   Observation observed;
   std::string again;  // a line to paste
 
-  // Violation where an event failed, undecided where nothing ran.
+  // Violation where an event failed; undecided where nothing was compared, or where a law says that
+  // something fails and nothing did.
   [[nodiscard]] Verdict verdict() const;
 };
 

@@ -73,8 +73,6 @@ class Backend {
  public:
   virtual ~Backend() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
-  // Which outcomes an execution here can end in.
-  [[nodiscard]] virtual bool can_show(Symptom symptom) const = 0;
   // The ranks of a world of `world` that this process runs.
   [[nodiscard]] virtual std::vector<std::int64_t> ranks(std::int64_t world) const = 0;
 

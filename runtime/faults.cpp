@@ -9,6 +9,10 @@ namespace {
 
 std::string text_of_rank(std::int64_t rank) { return "rank " + std::to_string(rank); }
 
+PlantedFault planted_in(const Lifecycle& plan, const PlanEvent& event, std::string text) {
+  return {std::move(text), static_cast<std::int32_t>(&event - plan.events.data())};
+}
+
 // A program of its own for one rank of an event; none where the rank runs nothing there.
 Program* single_out(PlanEvent& event, std::int64_t rank) {
   for (std::size_t i = 0; i < event.programs.size(); ++i) {
@@ -45,7 +49,7 @@ Error no_place(std::string_view fault, std::string_view why, std::string_view hi
   return {"--unguarded", std::string(fault) + ": " + std::string(why), std::string(hint)};
 }
 
-Result<std::string> plant_wrong_bucket(Lifecycle& plan, std::int64_t rank) {
+Result<PlantedFault> plant_wrong_bucket(Lifecycle& plan, std::int64_t rank) {
   for (PlanEvent& event : plan.events) {
     if (event.kind != PlanEventKind::replay) continue;
     const PlanEvent* larger = next_larger(plan, event);
@@ -56,14 +60,16 @@ Result<std::string> plant_wrong_bucket(Lifecycle& plan, std::int64_t rank) {
     own->bucket = graph.bucket;
     own->key = graph.key;
     own->padded_requests = graph.padded_requests;
-    return text_of_rank(rank) + " replays size " + std::to_string(graph.bucket.value_or(0)) +
-           " where the others replay " + std::to_string(event.programs.front().bucket.value_or(0));
+    return planted_in(plan, event,
+                      text_of_rank(rank) + " replays size " +
+                          std::to_string(graph.bucket.value_or(0)) + " where the others replay " +
+                          std::to_string(event.programs.front().bucket.value_or(0)));
   }
   return tl::unexpected(no_place("wrong_bucket", "no replay has a larger captured size",
                                  "take a plan with two captured sizes"));
 }
 
-Result<std::string> plant_idle_rank(Lifecycle& plan, std::int64_t rank) {
+Result<PlantedFault> plant_idle_rank(Lifecycle& plan, std::int64_t rank) {
   // A step of a server that runs: the first replay, else the first eager one.
   for (const bool replays : {true, false}) {
     for (PlanEvent& event : plan.events) {
@@ -71,15 +77,17 @@ Result<std::string> plant_idle_rank(Lifecycle& plan, std::int64_t rank) {
       if (single_out(event, rank) == nullptr) continue;
       std::erase_if(event.programs,
                     [&](const Program& each) { return each.ranks == RankSet(rank, rank); });
-      return text_of_rank(rank) + " does not enter the " + std::string(name_of(event.kind)) +
-             " of " + std::to_string(event.tokens.value_or(0)) + " tokens";
+      return planted_in(plan, event,
+                        text_of_rank(rank) + " does not enter the " +
+                            std::string(name_of(event.kind)) + " of " +
+                            std::to_string(event.tokens.value_or(0)) + " tokens");
     }
   }
   return tl::unexpected(
       no_place("idle_rank", "the rank runs in no step", "name another with --fault-rank"));
 }
 
-Result<std::string> plant_short_count(Lifecycle& plan, std::int64_t rank) {
+Result<PlantedFault> plant_short_count(Lifecycle& plan, std::int64_t rank) {
   for (PlanEvent& event : plan.events) {
     if (!is_step(event) || event.kind == PlanEventKind::replay) continue;
     const auto moves = [](const PlanOp& op) {
@@ -91,10 +99,11 @@ Result<std::string> plant_short_count(Lifecycle& plan, std::int64_t rank) {
     if (op == own->ops.end()) continue;
     const std::int64_t rows = *op->rows_out - 1;
     op->rows_in = {rows};
-    return text_of_rank(rank) + " brings " + std::to_string(rows) + " of " +
-           std::to_string(rows + 1) + " rows to " + std::string(name_of(op->kind)) + " in the " +
-           std::string(name_of(event.kind)) + " of " + std::to_string(event.tokens.value_or(0)) +
-           " tokens";
+    return planted_in(plan, event,
+                      text_of_rank(rank) + " brings " + std::to_string(rows) + " of " +
+                          std::to_string(rows + 1) + " rows to " + std::string(name_of(op->kind)) +
+                          " in the " + std::string(name_of(event.kind)) + " of " +
+                          std::to_string(event.tokens.value_or(0)) + " tokens");
   }
   return tl::unexpected(no_place("short_count", "the plan has no all-reduce of several rows",
                                  "take a plan with one"));
@@ -102,16 +111,16 @@ Result<std::string> plant_short_count(Lifecycle& plan, std::int64_t rank) {
 
 }  // namespace
 
-Result<std::string> plant_fault(Lifecycle& plan, const RunOptions& options) {
+Result<PlantedFault> plant_fault(Lifecycle& plan, const RunOptions& options) {
   const std::int64_t rank = options.fault_rank < 0 ? plan.world - 1 : options.fault_rank;
   switch (options.fault) {
-    case RunFault::none: return std::string();
-    case RunFault::floor_counts: return std::string("counts that do not divide are rounded down");
+    case RunFault::none: return PlantedFault{};
+    case RunFault::floor_counts: return PlantedFault{"counts that do not divide are rounded down"};
     case RunFault::wrong_bucket: return plant_wrong_bucket(plan, rank);
     case RunFault::idle_rank: return plant_idle_rank(plan, rank);
     case RunFault::short_count: return plant_short_count(plan, rank);
   }
-  return std::string();
+  return PlantedFault{};
 }
 
 }  // namespace capsize

@@ -3,6 +3,7 @@
 // stands beside what was predicted.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "runtime/run_options.hpp"
@@ -11,8 +12,13 @@
 
 namespace capsize {
 
-// Says what was planted, in a sentence. Fails where the plan has no place for it (one captured size
+struct PlantedFault {
+  std::string text = {};    // a sentence; empty where nothing is planted
+  std::int32_t event = -1;  // its place in Lifecycle::events; -1: wherever counts do not divide
+};
+
+// Fails where the plan has no place for it (one captured size
 // alone has no wrong bucket, a plan without collectives no short count).
-[[nodiscard]] Result<std::string> plant_fault(Lifecycle& plan, const RunOptions& options);
+[[nodiscard]] Result<PlantedFault> plant_fault(Lifecycle& plan, const RunOptions& options);
 
 }  // namespace capsize

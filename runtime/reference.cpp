@@ -134,11 +134,6 @@ bool in_place(const Arrival& each) {
 
 }  // namespace
 
-bool ReferenceBackend::can_show(Symptom symptom) const {
-  return symptom == Symptom::none || symptom == Symptom::clean_error || symptom == Symptom::hang ||
-         symptom == Symptom::silent_corruption;
-}
-
 std::vector<std::int64_t> ReferenceBackend::ranks(std::int64_t world) const {
   std::vector<std::int64_t> out;
   for (std::int64_t rank = 0; rank < world; ++rank) out.push_back(rank);

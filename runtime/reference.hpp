@@ -12,7 +12,6 @@ namespace capsize {
 class ReferenceBackend : public Backend {
  public:
   [[nodiscard]] std::string_view name() const override { return "reference"; }
-  [[nodiscard]] bool can_show(Symptom symptom) const override;
   [[nodiscard]] std::vector<std::int64_t> ranks(std::int64_t world) const override;
   [[nodiscard]] Result<void> begin(const Lifecycle& lifecycle) override;
   void compute(const Weights* weights, const LocalCall& call) override;

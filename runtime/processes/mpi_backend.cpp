@@ -124,11 +124,6 @@ MpiBackend::~MpiBackend() {
   if (started_) (void)module_.calls().stop();
 }
 
-bool MpiBackend::can_show(Symptom symptom) const {
-  return symptom == Symptom::none || symptom == Symptom::clean_error || symptom == Symptom::hang ||
-         symptom == Symptom::silent_corruption;
-}
-
 std::vector<std::int64_t> MpiBackend::ranks(std::int64_t world) const {
   return rank_ < world ? std::vector<std::int64_t>{rank_} : std::vector<std::int64_t>{};
 }

@@ -37,7 +37,6 @@ class MpiBackend : public Backend {
   [[nodiscard]] int size() const { return size_; }
 
   [[nodiscard]] std::string_view name() const override { return "mpi"; }
-  [[nodiscard]] bool can_show(Symptom symptom) const override;
   [[nodiscard]] std::vector<std::int64_t> ranks(std::int64_t world) const override;
   // All ranks of the plan come here, and no other.
   [[nodiscard]] Result<void> begin(const Lifecycle& lifecycle) override;

@@ -26,8 +26,9 @@ class TemporaryFile {
     if (descriptor_ >= 0 && !kept_) (void)::unlink(path_.c_str());
   }
 
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
   [[nodiscard]] bool write(std::string_view text) const {
-    if (descriptor_ < 0) return false;
+    if (!is_open()) return false;
     while (!text.empty()) {
       const ssize_t written = ::write(descriptor_, text.data(), text.size());
       if (written < 0 && errno == EINTR) continue;
@@ -57,9 +58,7 @@ void sync_folder(const std::string& folder) {
   (void)::close(descriptor);
 }
 
-}  // namespace
-
-Result<void> write_file_atomically(const std::string& path, std::string_view text) {
+Result<void> is_plain(const std::string& path) {
   // A rename would put a plain file in the place of /dev/null.
   std::error_code ignored;
   const auto type = std::filesystem::status(path, ignored).type();
@@ -67,11 +66,27 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
       type != std::filesystem::file_type::regular) {
     return tl::unexpected(Error{path, "is not a plain file", "name a file of its own"});
   }
+  return {};
+}
+
+Error cannot_be_written(const std::string& path) {
+  return {path, std::string("cannot be written: ") + std::strerror(errno),
+          "name a file in a folder that can be written"};
+}
+
+}  // namespace
+
+Result<void> can_write_file(const std::string& path) {
+  if (auto plain = is_plain(path); !plain) return plain;
+  const TemporaryFile file(path);
+  if (!file.is_open()) return tl::unexpected(cannot_be_written(path));
+  return {};
+}
+
+Result<void> write_file_atomically(const std::string& path, std::string_view text) {
+  if (auto plain = is_plain(path); !plain) return plain;
   TemporaryFile file(path);
-  if (!file.write(text) || !file.rename_to(path)) {
-    return tl::unexpected(Error{path, std::string("cannot be written: ") + std::strerror(errno),
-                                "name a file in a folder that can be written"});
-  }
+  if (!file.write(text) || !file.rename_to(path)) return tl::unexpected(cannot_be_written(path));
   const std::string folder = std::filesystem::path(path).parent_path().string();
   sync_folder(folder.empty() ? "." : folder);
   return {};

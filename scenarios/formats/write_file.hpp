@@ -13,4 +13,7 @@ namespace capsize {
 // where the path is a folder or a device. The error's `where` is the path.
 [[nodiscard]] Result<void> write_file_atomically(const std::string& path, std::string_view text);
 
+// Whether that would work, before there is anything to write; nothing is left behind.
+[[nodiscard]] Result<void> can_write_file(const std::string& path);
+
 }  // namespace capsize

@@ -89,7 +89,7 @@ TEST_F(MpiRunTest, RanksSeeWhatTheReferenceSees) {
 RunJob with_idle_rank(std::string& planted) {
   RunJob job = four_ranks({.unguarded = true, .fault = RunFault::idle_rank});
   auto text = plant_fault(job.plan, job.options);
-  if (text) planted = *text;
+  if (text) planted = text->text;
   return job;
 }
 

@@ -102,12 +102,12 @@ TEST_F(RunProgram, PrintsEveryEventAndWhyOneFailed) {
  1 capture prefill 8 8 capture 12 384 T 0 ok
  2 capture prefill 3 3 capture 0 0 T N/A clean_error <-
  3 replay prefill 8 8 replay 12 384 T 0 ok
- 4 replay prefill 3 3 replay 0 0 T N/A skipped: not captured
- 5 replay prefill 1 3 replay 0 0 T N/A skipped: not captured
+ 4 replay prefill 3 3 replay - - - N/A skipped: not captured
+ 5 replay prefill 1 3 replay - - - N/A skipped: not captured
  6 replay prefill 4 8 replay 12 384 T 0 ok
- 7 replay prefill 2 3 replay 0 0 T N/A skipped: not captured
+ 7 replay prefill 2 3 replay - - - N/A skipped: not captured
  8 replay prefill 6 8 replay 12 384 T 0 ok
- 9 replay prefill 3 3 replay 0 0 T N/A skipped: not captured
+ 9 replay prefill 3 3 replay - - - N/A skipped: not captured
  10 replay prefill 8 8 replay 12 384 T 0 ok
 
 VIOLATION clean_error at the capture of 3 tokens on prefill; 1 of 7 events failed
@@ -169,10 +169,65 @@ TEST_F(RunProgram, EndsWithTheStatusOfTheFormats) {
   const std::string empty = written("empty.json", R"({"schema": 1, "world": 2})");
   const ChildRun nothing = run({empty});
   EXPECT_EQ(nothing.exit_status, 4);
-  EXPECT_THAT(nothing.out, HasSubstr("UNDECIDED  nothing was executed"));
+  EXPECT_THAT(nothing.out, HasSubstr("UNDECIDED  nothing was executed: the plan has no event"));
+  EXPECT_THAT(nothing.out, HasSubstr("\nway out "));
   const ChildRun refused = run({"--", "--model-path", "Qwen/Qwen3-30B-A3B", "--tp", "3"});
   EXPECT_EQ(refused.exit_status, 3) << refused.out;
   EXPECT_THAT(refused.out, HasSubstr("REFUSED"));
+}
+
+// Would catch a pass although a law says that something fails, and one where nothing was compared.
+TEST_F(RunProgram, ItPassesOnlyWhatItComparedAndNoLawSpeaksAgainst) {
+  const auto plan = [&](std::string_view events) {
+    return written("some.json",
+                   R"({"schema": 1, "world": 2, "groups": {"tp": [[0, 1]]}, "events": [)" +
+                       std::string(events) + "]}");
+  };
+  // Both graphs hold the same sequence; that one rank runs eagerly shows in no result.
+  const ChildRun mode = run({plan(R"(
+    {"event": "capture", "path": "decode", "tokens": 4, "programs": [{"ranks": "0-1", "bucket": 4,
+      "mode": "graph", "key": {"tokens": 4},
+      "ops": [{"op": "all_reduce", "group": "tp", "rows_in": 4, "rows_out": 4}]}]},
+    {"event": "replay", "path": "decode", "tokens": 4, "programs": [
+      {"ranks": "0", "bucket": 4, "mode": "graph", "key": {"tokens": 4}},
+      {"ranks": "1", "bucket": 4, "mode": "eager",
+       "ops": [{"op": "all_reduce", "group": "tp", "rows_in": 4, "rows_out": 4}]}]})")});
+  EXPECT_EQ(mode.exit_status, 4) << mode.out << mode.err;
+  EXPECT_THAT(mode.out, HasSubstr("\npredicted, not seen here: same_mode "));
+  EXPECT_THAT(mode.out, HasSubstr("UNDECIDED  nothing failed in 2 events on reference"));
+  EXPECT_THAT(mode.out, HasSubstr("\nway out "));
+  EXPECT_THAT(mode.out, HasSubstr("\nagain "));
+
+  const std::string step = R"({"event": "eager", "tokens": 4, "programs": [{"ranks": "0-1",
+    "mode": "eager", "ops": [)";
+  const ChildRun meets = run({plan(step + R"({"op": "barrier", "group": "tp"}]}]})")});
+  EXPECT_EQ(meets.exit_status, 0) << meets.out << meets.err;
+  EXPECT_THAT(meets.out,
+              HasSubstr("PASS  counts and sequences of 1 event on reference; no graph, no rows"));
+  EXPECT_THAT(meets.out, Not(HasSubstr("0 wrong")));
+  const ChildRun alone = run({plan(step + R"({"op": "norm", "rows_in": 4, "rows_out": 4}]}]})")});
+  EXPECT_EQ(alone.exit_status, 4) << alone.out << alone.err;
+  EXPECT_THAT(alone.out, HasSubstr("UNDECIDED  1 event on reference: no rank met another"));
+}
+
+// Would catch a planted fault that is blamed for another event's failure.
+TEST_F(RunProgram, AFailureBeforeThePlantedFaultIsNotBlamedOnIt) {
+  const ChildRun both = run({"--unguarded", "idle_rank", written("plan.json", kPlan)});
+  EXPECT_EQ(both.exit_status, 1) << both.out << both.err;
+  EXPECT_THAT(both.out, HasSubstr("VIOLATION  silent_corruption at the capture of 3 tokens"));
+  EXPECT_THAT(
+      both.out,
+      HasSubstr(
+          "planted     this is not it: it is in event 3, the replay of 8 tokens on prefill: "));
+  EXPECT_THAT(both.out, HasSubstr("way out     capture only counts that the group divides"));
+}
+
+// Would catch a line to paste that lacks what was given, or that cannot be pasted.
+TEST_F(RunProgram, TheLineToPasteIsWhole) {
+  auto piped = test::run_child({.arguments = {CAPSIZE_PROGRAM, "run", "-"}, .input = kPlan});
+  ASSERT_TRUE(piped) << piped.error();
+  EXPECT_THAT(piped->out, HasSubstr("again       capsize run - --backend reference  # with the "
+                                    "same text on standard input"));
 }
 
 // Would catch a launch whose model's rows are scaled down in silence, and a cap that is not told.
