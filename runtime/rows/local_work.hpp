@@ -75,6 +75,9 @@ void fill_unwritten(std::span<std::byte> bytes, ElementType type);
 // Whether all bytes still hold the fill.
 [[nodiscard]] bool is_unwritten(std::span<const std::byte> bytes, ElementType type);
 
+// The first row all of which still holds the fill; none where every row was written.
+[[nodiscard]] std::optional<std::int64_t> first_unwritten_row(ConstMatrix rows);
+
 // The first element of the rows that is unwritten or holds no integer of magnitude up to `bound`.
 struct ElementPlace {
   std::int64_t row = 0;

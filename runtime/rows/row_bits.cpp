@@ -110,6 +110,34 @@ bool is_unwritten(std::span<const std::byte> bytes, ElementType type) {
   return std::memcmp(bytes.data(), bytes.data() + first, bytes.size() - first) == 0;
 }
 
+namespace {
+
+// Whether any element is the fill: one pass that compilers vectorise, as nearly always none is.
+template <class Bits>
+bool any_unwritten(ConstMatrix rows) {
+  const auto wanted = static_cast<Bits>(unwritten_bits(rows.type));
+  const std::size_t elements = rows.bytes() / sizeof(Bits);
+  Bits found = 0;
+  for (std::size_t i = 0; i < elements; ++i) {
+    Bits bits;
+    std::memcpy(&bits, rows.data + i * sizeof(Bits), sizeof(Bits));
+    found = static_cast<Bits>(found | static_cast<Bits>(bits == wanted ? 1 : 0));
+  }
+  return found != 0;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> first_unwritten_row(ConstMatrix rows) {
+  const bool any = bytes_of(rows.type) == 2 ? any_unwritten<std::uint16_t>(rows)
+                                            : any_unwritten<std::uint32_t>(rows);
+  if (!any) return std::nullopt;
+  for (std::int64_t row = 0; row < rows.rows; ++row) {
+    if (is_unwritten({rows.row(row), rows.row_bytes()}, rows.type)) return row;
+  }
+  return std::nullopt;
+}
+
 std::optional<ElementPlace> first_inexact(ConstMatrix rows, std::int64_t bound) {
   const auto most = static_cast<std::int32_t>(
       std::clamp<std::int64_t>(bound, 0, std::int64_t{codec::kLargestExact}));
