@@ -283,7 +283,7 @@ std::string law_way_out(const RunReport& report, const EventObservation& first) 
 }
 
 std::string way_out_of(const RunReport& report, const EventObservation& first) {
-  const PlantedFault& planted = report.planted;
+  const PlantedRunFault& planted = report.planted;
   if (!planted.text.empty() && planted.event == first.event) {
     return "the fault was planted: leave --unguarded out";
   }

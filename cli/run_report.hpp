@@ -17,7 +17,7 @@ struct RunReport {
   const RunOptions& options;
   const Lifecycle& plan;  // as it is executed, with replays
   std::string backend;
-  PlantedFault planted;
+  PlantedRunFault planted;
   std::size_t left_out = 0;  // events above the cap on rows
   std::vector<Predicted> predicted;
   Observation observed;

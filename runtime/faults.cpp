@@ -9,7 +9,7 @@ namespace {
 
 std::string text_of_rank(std::int64_t rank) { return "rank " + std::to_string(rank); }
 
-PlantedFault planted_in(const Lifecycle& plan, const PlanEvent& event, std::string text) {
+PlantedRunFault planted_in(const Lifecycle& plan, const PlanEvent& event, std::string text) {
   return {std::move(text), static_cast<std::int32_t>(&event - plan.events.data())};
 }
 
@@ -49,7 +49,7 @@ Error no_place(std::string_view fault, std::string_view why, std::string_view hi
   return {"--unguarded", std::string(fault) + ": " + std::string(why), std::string(hint)};
 }
 
-Result<PlantedFault> plant_wrong_bucket(Lifecycle& plan, std::int64_t rank) {
+Result<PlantedRunFault> plant_wrong_bucket(Lifecycle& plan, std::int64_t rank) {
   for (PlanEvent& event : plan.events) {
     if (event.kind != PlanEventKind::replay) continue;
     const PlanEvent* larger = next_larger(plan, event);
@@ -69,7 +69,7 @@ Result<PlantedFault> plant_wrong_bucket(Lifecycle& plan, std::int64_t rank) {
                                  "take a plan with two captured sizes"));
 }
 
-Result<PlantedFault> plant_idle_rank(Lifecycle& plan, std::int64_t rank) {
+Result<PlantedRunFault> plant_idle_rank(Lifecycle& plan, std::int64_t rank) {
   // A step of a server that runs: the first replay, else the first eager one.
   for (const bool replays : {true, false}) {
     for (PlanEvent& event : plan.events) {
@@ -87,7 +87,7 @@ Result<PlantedFault> plant_idle_rank(Lifecycle& plan, std::int64_t rank) {
       no_place("idle_rank", "the rank runs in no step", "name another with --fault-rank"));
 }
 
-Result<PlantedFault> plant_short_count(Lifecycle& plan, std::int64_t rank) {
+Result<PlantedRunFault> plant_short_count(Lifecycle& plan, std::int64_t rank) {
   for (PlanEvent& event : plan.events) {
     if (!is_step(event) || event.kind == PlanEventKind::replay) continue;
     const auto moves = [](const PlanOp& op) {
@@ -111,16 +111,17 @@ Result<PlantedFault> plant_short_count(Lifecycle& plan, std::int64_t rank) {
 
 }  // namespace
 
-Result<PlantedFault> plant_fault(Lifecycle& plan, const RunOptions& options) {
+Result<PlantedRunFault> plant_fault(Lifecycle& plan, const RunOptions& options) {
   const std::int64_t rank = options.fault_rank < 0 ? plan.world - 1 : options.fault_rank;
   switch (options.fault) {
-    case RunFault::none: return PlantedFault{};
-    case RunFault::floor_counts: return PlantedFault{"counts that do not divide are rounded down"};
+    case RunFault::none: return PlantedRunFault{};
+    case RunFault::floor_counts:
+      return PlantedRunFault{"counts that do not divide are rounded down"};
     case RunFault::wrong_bucket: return plant_wrong_bucket(plan, rank);
     case RunFault::idle_rank: return plant_idle_rank(plan, rank);
     case RunFault::short_count: return plant_short_count(plan, rank);
   }
-  return PlantedFault{};
+  return PlantedRunFault{};
 }
 
 }  // namespace capsize

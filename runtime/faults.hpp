@@ -12,13 +12,13 @@
 
 namespace capsize {
 
-struct PlantedFault {
+struct PlantedRunFault {
   std::string text = {};    // a sentence; empty where nothing is planted
   std::int32_t event = -1;  // its place in Lifecycle::events; -1: wherever counts do not divide
 };
 
 // Fails where the plan has no place for it (one captured size
 // alone has no wrong bucket, a plan without collectives no short count).
-[[nodiscard]] Result<PlantedFault> plant_fault(Lifecycle& plan, const RunOptions& options);
+[[nodiscard]] Result<PlantedRunFault> plant_fault(Lifecycle& plan, const RunOptions& options);
 
 }  // namespace capsize
