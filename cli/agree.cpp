@@ -129,7 +129,7 @@ std::string matrix_of(const Agreement& agreement) {
       row.push_back(grouped(agreement.count(predicted, observed)));
   }
   return "# captured sizes, by whether they fit\n" + signs_of(agreement) +
-         "# and by how they fail\n" + table(rows, right);
+         "# and by how they fail: the first failure of each size\n" + table(rows, right);
 }
 
 std::string members_of(const Agreement& a) {
@@ -160,6 +160,11 @@ std::string disagreements_of(const Told& told) {
     out += labelled("not run", fmt::format("{} members; member {}: {}: {}", errors.size(), member,
                                            error.where, error.text));
   }
+  if (told.agreement.died > 0) {
+    out += labelled("died", fmt::format("a rank, in {} sizes; {}", grouped(told.agreement.died),
+                                        told.agreement.death));
+    out += labelled("way out", kDeathWayOut);
+  }
   return out;
 }
 
@@ -189,6 +194,8 @@ std::string verdict_line(const Told& told, bool colour) {
     why = fmt::format("{} members could not be executed", grouped(a.errors.size()));
   } else if (a.unseen > 0) {
     why = fmt::format("{} sizes were not observed", grouped(a.unseen));
+  } else if (a.died > 0) {
+    why = fmt::format("a rank died in {} sizes, which decides nothing", grouped(a.died));
   } else if (a.compared() > 0) {
     why = a.predicted_to_fit() == 0 ? "no size fits: one sign alone decides nothing"
                                     : "every size fits: one sign alone decides nothing";
@@ -205,6 +212,7 @@ std::string render(const Told& told, bool colour) {
     sizes += fmt::format("; {} above {} rows a rank left out", grouped(a.left_out),
                          *told.command.run.rows_max);
   }
+  if (a.unjudged > 0) sizes += fmt::format("; of {} nothing is predicted", grouped(a.unjudged));
   out += labelled("sizes", sizes);
   out += labelled("events", fmt::format("{}, of them {} replays; {} operations", grouped(a.events),
                                         grouped(a.replays), grouped(a.operations)));
@@ -260,6 +268,7 @@ std::string to_json(const Told& told) {
   out.field("predicted_to_fit", number(a.predicted_to_fit()));
   out.field("predicted_to_fail", number(a.predicted_to_fail()));
   out.field("left_out", number(a.left_out)).field("unseen", number(a.unseen));
+  out.field("unjudged", number(a.unjudged)).field("died", number(a.died));
   out.field("events", number(a.events)).field("replays", number(a.replays));
   out.field("operations", number(a.operations));
   out.field("milliseconds", static_cast<std::int64_t>(told.seconds * 1000));

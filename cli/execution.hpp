@@ -21,6 +21,12 @@ struct ExecutionOptions {
   std::string trace = {};  // of one job alone; empty: none
 };
 
+// Where a rank died.
+inline constexpr const char* kDeathWayOut =
+    "no law speaks of it: the machine lacked memory (the kernel's log says so; smaller "
+    "--rows-max), "
+    "or capsize is at fault: report it with the line below";
+
 // --backend and --deadline.
 void add_execution_options(CLI::App& app, ExecutionOptions& options);
 // Fails where an option says nothing to its backend, or its file cannot be written.

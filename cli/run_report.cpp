@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/execution.hpp"
 #include "cli/progress.hpp"
 #include "cli/sweep_report.hpp"
 #include "scenarios/formats/observation.hpp"
@@ -103,8 +104,12 @@ bool is_shown(const EventObservation& event) {
   return event.operations > 0 || event.skipped || event.symptom != Symptom::none;
 }
 
+std::string_view word_of(const EventObservation& event) {
+  return dead_rank(event) != nullptr ? "rank died" : name_of(event.symptom);
+}
+
 std::string outcome_of(const EventObservation& event) {
-  if (event.symptom != Symptom::none) return std::string(name_of(event.symptom)) + "  <-";
+  if (event.symptom != Symptom::none) return std::string(word_of(event)) + "  <-";
   return event.skipped ? "skipped: not captured" : "ok";
 }
 
@@ -231,6 +236,7 @@ const Predicted* predicted_at(const RunReport& report, const EventObservation& f
 }
 
 std::string as_predicted(const RunReport& report, const EventObservation& first) {
+  if (dead_rank(first) != nullptr) return "no law speaks of a rank that dies";
   const Predicted* other = predicted_at(report, first);
   if (other == nullptr) return "no law says so";
   if (other->symptom == first.symptom) {
@@ -252,13 +258,13 @@ std::string failure_of(const RunReport& report, const EventObservation& first) {
   if (first.mismatches.size() > kMismatchesShown) {
     out += labelled("", fmt::format("and {} more", first.mismatches.size() - kMismatchesShown));
   }
-  std::map<Symptom, std::size_t> symptoms;
+  std::map<std::string_view, std::size_t> symptoms;
   for (const EventObservation& event : report.observed.events) {
-    if (event.symptom != Symptom::none) ++symptoms[event.symptom];
+    if (event.symptom != Symptom::none) ++symptoms[word_of(event)];
   }
   std::string observed;
   for (const auto& [symptom, count] : symptoms) {
-    observed += fmt::format("{}{} in {}", observed.empty() ? "" : ", ", name_of(symptom),
+    observed += fmt::format("{}{} in {}", observed.empty() ? "" : ", ", symptom,
                             counted(count, "event", "events"));
   }
   const std::size_t skipped = totals_of(report.observed).skipped;
@@ -283,6 +289,7 @@ std::string law_way_out(const RunReport& report, const EventObservation& first) 
 }
 
 std::string way_out_of(const RunReport& report, const EventObservation& first) {
+  if (dead_rank(first) != nullptr) return kDeathWayOut;
   const PlantedRunFault& planted = report.planted;
   if (!planted.text.empty() && planted.event == first.event) {
     return "the fault was planted: leave --unguarded out";
@@ -386,10 +393,10 @@ std::string verdict_line(const RunReport& report, bool colour) {
   switch (report.verdict()) {
     case Verdict::violation: {
       const EventObservation& first = *report.observed.first_failure();
-      return fmt::format("{}  {} at the {}; {}\n", painted("VIOLATION", "1;31"),
-                         name_of(first.symptom), event_text(first),
-                         totals.events == 1
-                             ? "no other event ran"
+      return fmt::format(
+          "{}  {} at the {}; {}\n", painted("VIOLATION", "1;31"),
+          dead_rank(first) != nullptr ? "a rank died" : name_of(first.symptom), event_text(first),
+          totals.events == 1 ? "no other event ran"
                              : fmt::format("{} of {} events failed", grouped(totals.failed),
                                            grouped(totals.events)));
     }

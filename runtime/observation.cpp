@@ -84,6 +84,11 @@ std::string_view checked_for(const Observation& observation) {
          "the plan does not say what is computed";
 }
 
+const RankState* dead_rank(const EventObservation& event) {
+  const auto dead = std::ranges::find(event.wavefront, RankState::Doing::dead, &RankState::doing);
+  return dead == event.wavefront.end() ? nullptr : &*dead;
+}
+
 const EventObservation* Observation::first_failure() const {
   const auto failed = std::ranges::find_if(
       events, [](const EventObservation& each) { return each.symptom != Symptom::none; });

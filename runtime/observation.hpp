@@ -92,6 +92,10 @@ struct EventObservation {
   friend bool operator==(const EventObservation&, const EventObservation&) = default;
 };
 
+// The rank whose process died in an event; none where none did. Somebody killed it, or it is at
+// fault itself: the plan did nothing, so that no prediction is right or wrong there.
+[[nodiscard]] const RankState* dead_rank(const EventObservation& event);
+
 struct Observation {
   std::string backend;
   std::int64_t world = 1;

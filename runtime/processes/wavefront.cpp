@@ -206,7 +206,7 @@ EventObservation hang_of(const Lifecycle& plan, const Standstill& at,
   const Timeline timeline(plan);
   EventObservation out{.event = static_cast<std::int32_t>(event)};
   if (event < timeline.events().size()) out = blank_event(timeline.events()[event]);
-  out.symptom = Symptom::hang;
+  out.symptom = dead >= 0 ? Symptom::clean_error : Symptom::hang;
   out.wavefront = Wavefront(plan, at, ranks, dead).states();
   const auto first = std::ranges::find_if(out.wavefront, [&](const RankState& state) {
     return dead >= 0 ? state.rank == dead : state.doing == RankState::Doing::waits;

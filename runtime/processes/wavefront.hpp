@@ -24,7 +24,8 @@ struct Standstill {
 [[nodiscard]] std::optional<Standstill> standstill_of(std::span<const BoardView> ranks);
 
 // The event that did not end, as a hang: its wavefront, its first rank that waits, and why. `plan`
-// is the plan of the job. `dead` is a rank that has died; -1: none has.
+// is the plan of the job. `dead` is a rank that has died; -1: none has. With one the others do not
+// hang, they have lost it: that is told as an error.
 [[nodiscard]] EventObservation hang_of(const Lifecycle& plan, const Standstill& at,
                                        std::span<const BoardView> ranks, int dead = -1);
 

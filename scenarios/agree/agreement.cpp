@@ -22,8 +22,10 @@ bool is_of_a_graph(const EventObservation& event) {
 void add_member(Agreement& out, const AgreeMember& member) {
   ++out.members;
   out.left_out += member.left_out;
+  out.unjudged += member.unjudged;
   switch (member.fate) {
     case MemberFate::executed: ++out.executed; break;
+    case MemberFate::broken: out.errors.emplace_back(member.number, *member.error); break;
     case MemberFate::refused: ++out.refused; break;
     case MemberFate::undecided: ++out.undecided; break;
     case MemberFate::without_graphs: ++out.without_graphs; break;
@@ -38,6 +40,10 @@ void add_size(Agreement& out, const AgreeMember& member, const PredictedSize& pr
     return;
   }
   const ObservedSize& observed = *found->second;
+  if (observed.died) {
+    if (out.died++ == 0) out.death = observed.text;
+    return;
+  }
   ++out.sizes[static_cast<std::size_t>(predicted.symptom)]
              [static_cast<std::size_t>(observed.symptom)];
   if (observed.symptom == predicted.symptom) return;
@@ -64,6 +70,7 @@ JobOutcome outcome_of(const Result<Observation>& seen) {
     if (size.symptom != Symptom::none || event.symptom == Symptom::none) continue;
     size.symptom = event.symptom;
     size.text = line_of(event);
+    size.died = dead_rank(event) != nullptr;
   }
   return out;
 }
@@ -123,7 +130,7 @@ Agreement agreement_of(const AgreePlan& plan, const std::vector<JobOutcome>& out
 Verdict verdict_of(const Agreement& agreement) {
   if (agreement.agreed() != agreement.compared()) return Verdict::violation;
   const bool both = agreement.predicted_to_fit() > 0 && agreement.predicted_to_fail() > 0;
-  const bool all = agreement.unseen == 0 && agreement.errors.empty();
+  const bool all = agreement.unseen == 0 && agreement.died == 0 && agreement.errors.empty();
   return both && all ? Verdict::pass : Verdict::undecided;
 }
 

@@ -22,6 +22,7 @@ struct ObservedSize {
   std::int64_t rows = 0;
   Symptom symptom = Symptom::none;  // of the first of its events that failed
   std::string text;                 // what that event showed, in a line
+  bool died = false;                // a rank died in that event: nothing is decided
 };
 
 // What came of one job; an error where it could not be executed at all.
@@ -54,7 +55,10 @@ struct Agreement {
   std::uint64_t events = 0;
   std::uint64_t replays = 0;
   std::uint64_t operations = 0;
-  std::uint64_t unseen = 0;                             // sizes of which an execution tells nothing
+  std::uint64_t died = 0;      // sizes in which a rank died: neither agreement nor disagreement
+  std::string death;           // what the first of them showed
+  std::uint64_t unjudged = 0;  // sizes of which nothing is predicted
+  std::uint64_t unseen = 0;    // sizes of which an execution tells nothing
   std::vector<Disagreement> disagreements;              // in the order of the members
   std::vector<std::pair<std::uint64_t, Error>> errors;  // members that could not be executed
 

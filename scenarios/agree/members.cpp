@@ -47,8 +47,8 @@ std::string first_of(const std::vector<std::string>& texts) {
 AgreeMember looked_at(const CheckResult& result, std::uint64_t number) {
   AgreeMember out{.number = number};
   if (result.error) {
-    out.fate = MemberFate::refused;
-    out.why = result.error->where + ": " + result.error->text;
+    out.fate = MemberFate::broken;
+    out.error = result.error;
   } else if (const auto& refusal = result.plan.refusal) {
     out.fate = MemberFate::refused;
     out.why = refusal->text.value_or(refusal->rule);
@@ -75,7 +75,9 @@ AgreeMember planned(const Universe& universe, std::uint64_t number, const AgreeO
   const RunJob job = job_of(result.plan, options.run);
   const auto executed = executed_by(job.plan);
   for (PredictedSize& each : predictions_of(result.plan, options.judge)) {
-    if (executed.contains({each.path, each.rows})) {
+    if (!each.judged) {
+      ++out.unjudged;
+    } else if (executed.contains({each.path, each.rows})) {
       out.sizes.push_back(std::move(each));
     } else {
       ++out.left_out;
@@ -106,7 +108,8 @@ std::vector<PredictedSize> predictions_of(const EnginePlan& plan, const SizeJudg
       const Finding finding = judge_one({.captures = captures, .start_up = start_up}, path);
       const bool fails = finding.verdict == LawVerdict::violation;
       out.push_back({std::string(path.name), size, path.tokens_of(size).value,
-                     fails ? finding.symptom : Symptom::none});
+                     fails ? finding.symptom : Symptom::none,
+                     fails || finding.verdict == LawVerdict::pass});
     }
     path.kept = plan.captures.paths[place].kept;
   }

@@ -27,18 +27,21 @@ struct PredictedSize {
   std::int64_t size = 0;            // in the path's unit
   std::int64_t rows = 0;            // of a rank: what events name as their bucket
   Symptom symptom = Symptom::none;  // none: it fits
+  bool judged = true;               // false: the law says nothing of it
 };
 
 // What becomes of a member: the engine refuses it, nothing can be said of it, it captures nothing
-// (within the cap on rows), or it is executed.
-enum class MemberFate : std::uint8_t { executed, refused, undecided, without_graphs };
+// (within the cap on rows), it is no launch that can be read, or it is executed.
+enum class MemberFate : std::uint8_t { executed, refused, undecided, without_graphs, broken };
 
 struct AgreeMember {
   std::uint64_t number = 0;
   MemberFate fate = MemberFate::executed;
   std::string why;                   // of a fate that is not to be executed
   std::vector<PredictedSize> sizes;  // that are executed
+  std::optional<Error> error;        // of one that is broken
   std::uint64_t left_out = 0;        // sizes above the cap on rows
+  std::uint64_t unjudged = 0;        // sizes of which the law says nothing
   std::uint64_t content = 0;         // of what it executes: equal for equal lifecycles
   std::size_t job = 0;               // place in AgreePlan::jobs
 };

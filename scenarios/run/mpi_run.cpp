@@ -149,7 +149,7 @@ class Runner {
     while (first() < jobs_.size()) {
       auto done = done_by_all(first(), told);
       if (!done) break;
-      out_.seen.push_back(*std::move(done));
+      conclude(*std::move(done));
     }
     if (end.how == How::interrupted) {
       out_.interrupted = end.signal;
@@ -159,14 +159,21 @@ class Runner {
     if (end.how == How::not_started) return tl::unexpected(error_of(end));
     const auto at = standstill_of(end.ranks);
     const bool here = at && static_cast<std::size_t>(at->job) == first();
-    if (here && at->event >= 0 && (end.how == How::hang || end.how == How::died)) {
+    const bool told_of = end.how == How::hang || (end.how == How::died && end.rank >= 0);
+    if (here && at->event >= 0 && told_of) {
       take_hang(end, *at, told);
       return {};
     }
     // Nothing says which event it was. Once more may be worth it, but not without any progress.
     if (first() > before) return {};
-    out_.seen.emplace_back(tl::unexpected(error_of(end)));
+    conclude(tl::unexpected(error_of(end)));
     return {};
+  }
+
+  // The job is over; what hung in it is nothing of the next.
+  void conclude(Result<Observation>&& seen) {
+    out_.seen.push_back(std::move(seen));
+    hung_.clear();
   }
 
   // An observation or an error; none where a rank is not through with the job.
@@ -198,7 +205,6 @@ class Runner {
       seen.skipped = true;
     }
     for (const EventObservation& hung : hung_) event_of(out, timeline, hung.event) = hung;
-    hung_.clear();
     std::ranges::sort(out.events, {}, &EventObservation::event);
     return out;
   }
@@ -212,11 +218,14 @@ class Runner {
   }
 
   // The first event that did not end. Where a rank had failed in it before, the others wait because
-  // of that: it is told as that failure.
+  // of that: it is told as that failure. A rank that died is told of as such.
   void take_hang(const LaunchEnd& end, const Standstill& at, const Told& told) {
     const std::size_t job = first();
     EventObservation hung = hang_of(jobs_[job].plan, at, end.ranks, end.rank);
-    if (end.how == LaunchEnd::How::died) hung.text = end.text + "; " + hung.text;
+    if (end.how == LaunchEnd::How::died) {
+      hung.text = end.text + "; " + hung.text;
+      if (!end.output.empty()) hung.text += "; they printed: " + end.output;
+    }
     if (const auto of_job = told.find(job); of_job != told.end()) {
       for (const auto& [rank, mine] : of_job->second) {
         for (const EventObservation& failed : mine.failed) {
@@ -251,7 +260,7 @@ class Runner {
       }
     }
     const auto of_job = told.find(job);
-    out_.seen.emplace_back(observation_of(
+    conclude(observation_of(
         job, of_job == told.end() ? std::map<std::int64_t, RankTold>{} : of_job->second));
   }
 

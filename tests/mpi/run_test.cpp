@@ -7,6 +7,7 @@
 #include "runtime/executor.hpp"
 #include "runtime/faults.hpp"
 #include "runtime/reference.hpp"
+#include "scenarios/agree/agreement.hpp"
 #include "scenarios/agree/members.hpp"
 #include "scenarios/run/mpi_run.hpp"
 #include "tests/mpi/mpi_here.hpp"
@@ -17,6 +18,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 RunJob job_of_line(std::string_view line, RunOptions options = {}) {
   options.rows_max = 16;
@@ -123,7 +125,8 @@ TEST_F(MpiRunTest, ARunGoesOnBehindAHang) {
   expect_nothing_left();
 }
 
-// Would catch: a dead rank that ends the run, or whose event is told as if it had gone well.
+// Would catch: a dead rank that ends the run, whose event is told as if it had gone well, or as the
+// hang that somebody may have predicted there.
 TEST_F(MpiRunTest, ARunGoesOnBehindADeath) {
   // Once, rank 1 is killed while the others wait in the event that it does not enter.
   const std::string program = folder() + "/capsize";
@@ -142,11 +145,15 @@ TEST_F(MpiRunTest, ARunGoesOnBehindADeath) {
   EXPECT_EQ(ran.starts, 2);
   ASSERT_EQ(ran.seen.size(), 1U);
   ASSERT_TRUE(ran.seen[0]) << ran.seen[0].error().text;
-  const EventObservation* hang = ran.seen[0]->first_failure();
-  ASSERT_NE(hang, nullptr);
-  EXPECT_THAT(hang->text, HasSubstr("rank 1 was ended by signal 9"));
-  ASSERT_EQ(hang->wavefront.size(), 4U);
-  EXPECT_EQ(hang->wavefront[1].doing, RankState::Doing::dead);
+  const EventObservation* death = ran.seen[0]->first_failure();
+  ASSERT_NE(death, nullptr);
+  EXPECT_EQ(death->symptom, Symptom::clean_error);
+  EXPECT_THAT(death->text, StartsWith("rank 1 was ended by signal 9 (Killed); rank 1 died"));
+  ASSERT_EQ(death->wavefront.size(), 4U);
+  ASSERT_EQ(dead_rank(*death), &death->wavefront[1]);
+  // A predicted hang is not borne out by it, nor is it refuted.
+  const JobOutcome outcome = outcome_of(ran.seen[0]);
+  ASSERT_EQ(std::ranges::count(outcome.sizes, true, &ObservedSize::died), 1);
   std::filesystem::remove(program);
   std::filesystem::remove(folder() + "/killed");
   expect_nothing_left();

@@ -164,6 +164,59 @@ TEST(Agreement, APassNeedsEverySizeSeen) {
   EXPECT_EQ(other.agreed_on_fit(), 2U);
 }
 
+// Would catch a rank's death that is taken for the failure that was predicted there, or against it,
+// and a pass over sizes that nobody saw to the end.
+TEST(Agreement, ADeadRankDecidesNothing) {
+  Observation seen;
+  for (const std::int64_t bucket : {8, 3}) {
+    EventObservation& event = seen.events.emplace_back();
+    event.kind = PlanEventKind::capture;
+    event.path = "prefill";
+    event.bucket = bucket;
+    event.symptom = bucket == 3 ? Symptom::clean_error : Symptom::none;
+  }
+  seen.events[1].wavefront = {{.rank = 1, .doing = RankState::Doing::dead}};
+  AgreePlan plan;
+  plan.jobs = {0};
+  AgreeMember& member = plan.members.emplace_back();
+  for (const Symptom predicted : {Symptom::clean_error, Symptom::hang, Symptom::none}) {
+    member.sizes = {{"prefill", 8, 8, Symptom::none}, {"prefill", 3, 3, predicted}};
+    const Agreement agreement = agreement_of(plan, {outcome_of(seen)});
+    EXPECT_EQ(agreement.died, 1U);
+    EXPECT_EQ(agreement.compared(), 1U);
+    EXPECT_TRUE(agreement.disagreements.empty());
+    EXPECT_EQ(verdict_of(agreement), Verdict::undecided);
+  }
+}
+
+// Would catch "it fits" said of a size that the law could not judge, and a launch that cannot be
+// read taken for one that the engine refuses.
+TEST(Agreement, OnlyAPassPredictsThatASizeFits) {
+  const auto universe = read_universe(kUniverse);
+  ASSERT_TRUE(universe);
+  AgreeOptions options{.run = {.rows_max = 16}};
+  const AgreePlan judged = plan_agreement(*universe, all_members(*universe), options);
+  options.judge = [](const Subject& subject, const CapturePath& path) {
+    Finding out = find_law("divisible")->check_path(subject, path);
+    if (path.name == "prefill" && path.kept.front() == 4) out.verdict = LawVerdict::undecided;
+    if (path.name == "prefill" && path.kept.front() == 8) out.verdict = LawVerdict::not_applicable;
+    return out;
+  };
+  const AgreePlan plan = plan_agreement(*universe, all_members(*universe), options);
+  ASSERT_EQ(plan.members[0].fate, MemberFate::executed);
+  EXPECT_EQ(judged.members[0].unjudged, 0U);
+  EXPECT_EQ(plan.members[0].unjudged, 2U);
+  EXPECT_EQ(plan.members[0].sizes.size() + 2, judged.members[0].sizes.size());
+
+  AgreePlan broken;
+  broken.members.push_back(
+      {.number = 7, .fate = MemberFate::broken, .error = Error{"--tp-size", "is no number", ""}});
+  const Agreement agreement = agreement_of(broken, {});
+  EXPECT_EQ(agreement.refused, 0U);
+  ASSERT_EQ(agreement.errors.size(), 1U);
+  EXPECT_EQ(agreement.errors[0].first, 7U);
+}
+
 // Would catch an event that decides for a size although an earlier one failed otherwise, and a
 // replay that was skipped taken for one that went well or badly.
 TEST(Agreement, ASizeIsWhatItsFirstFailureShowed) {
