@@ -312,7 +312,11 @@ Result<Agreement> agree(const AgreeCommand& command, const Universe& universe,
     outcomes[job] = outcome_of(seen);
   };
   const auto show = [&](std::size_t through) { progress.show(through, through); };
-  const Jobs jobs{.count = plan.jobs.size(), .make = make, .done = done, .progress = show};
+  const Jobs jobs{.count = plan.jobs.size(),
+                  .make = make,
+                  .done = done,
+                  .progress = show,
+                  .smaller = "--where \"tp <= 8\""};
   if (auto ran = execute_jobs(command.execution, jobs); !ran) {
     return tl::unexpected(std::move(ran.error()));
   }

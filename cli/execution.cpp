@@ -46,6 +46,8 @@ void execute_all_here(const ExecutionOptions& options, const Jobs& jobs) {
   });
 }
 
+constexpr std::int64_t kRanksMost = 64;
+
 // This program, whose ranks are the same program.
 std::string program_path() {
   std::error_code error;
@@ -62,7 +64,17 @@ void end_by(int signal) {
 
 Result<void> execute_on_mpi(const ExecutionOptions& options, const Jobs& jobs) {
   std::vector<RunJob> all;
-  for (std::size_t i = 0; i < jobs.count; ++i) all.push_back(jobs.make(i));
+  for (std::size_t i = 0; i < jobs.count; ++i) {
+    all.push_back(jobs.make(i));
+    if (const std::int64_t world = all.back().plan.world; world > kRanksMost) {
+      return tl::unexpected(
+          Error{"--backend mpi",
+                std::to_string(world) + " ranks would be as many processes of this machine, " +
+                    std::to_string(kRanksMost) + " are the most",
+                jobs.smaller.empty() ? "--backend reference holds them all in one process"
+                                     : jobs.smaller + ", or --backend reference"});
+    }
+  }
   MpiRunOptions mpi{.program = program_path()};
   if (options.deadline) {
     mpi.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(*options.deadline * 1000));

@@ -38,6 +38,7 @@ struct Jobs {
   // What came of each, in any order, one at a time.
   std::function<void(std::size_t, const Result<Observation>&)> done;
   std::function<void(std::size_t)> progress = {};  // how many are through
+  std::string smaller = {};  // how to ask for jobs of fewer ranks; empty: there is no way
 };
 
 // Fails where the backend itself cannot be used; what a job shows is told to `done`.

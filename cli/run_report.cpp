@@ -276,6 +276,7 @@ std::string failure_of(const RunReport& report, const EventObservation& first) {
 }
 
 std::string law_way_out(const RunReport& report, const EventObservation& first) {
+  if (dead_rank(first) != nullptr) return kDeathWayOut;
   const Predicted* at = predicted_at(report, first);
   if (at != nullptr && !at->way_out.empty()) return at->way_out;
   for (const Predicted& each : report.predicted) {
@@ -289,7 +290,6 @@ std::string law_way_out(const RunReport& report, const EventObservation& first) 
 }
 
 std::string way_out_of(const RunReport& report, const EventObservation& first) {
-  if (dead_rank(first) != nullptr) return kDeathWayOut;
   const PlantedRunFault& planted = report.planted;
   if (!planted.text.empty() && planted.event == first.event) {
     return "the fault was planted: leave --unguarded out";
@@ -445,7 +445,9 @@ std::string heading_of(const RunReport& report) {
   out += head_line("layers", layers_text(report.plan));
   out += head_line("backend", report.backend);
   out += head_line("data", data_text(report));
-  out += head_line("checks", checked_for({.mathematics = !report.plan.layers.empty()}));
+  out +=
+      head_line("checks", checked_for({.mathematics = !report.plan.layers.empty(),
+                                       .apart = report.backend == "mpi" && report.plan.world > 1}));
   if (report.options.rows_max) {
     out += head_line(
         "rows", fmt::format("at most {} a rank: {} of the start-up left out",

@@ -79,6 +79,11 @@ std::string_view checked_for(const Observation& observation) {
     return "counts, sequences, every row against the model on one rank, replay = capture = eager, "
            "padding, guards";
   }
+  if (observation.apart) {
+    return "counts, sequences, replay = capture = eager, addresses of buffers; the plan does not "
+           "say what is computed, and rows that ranks share are not compared: --backend reference "
+           "does";
+  }
   return "counts, sequences, replay = capture = eager, addresses of buffers, rows that ranks "
          "share; "
          "the plan does not say what is computed";

@@ -104,12 +104,14 @@ struct Observation {
   std::vector<EventObservation> events;
   std::int64_t elements = 0;  // of the outputs compared, and how many of them are not zero
   std::int64_t nonzero = 0;
+  bool apart = false;  // no process has all ranks
 
   // The first event that failed; none where all went well.
   [[nodiscard]] const EventObservation* first_failure() const;
 };
 
-// What a run was checked for, as a list in words; a plan without mathematics has less.
+// What a run was checked for, as a list in words; a plan without mathematics has less, and one
+// whose ranks are processes of their own less again: none of them sees what another holds.
 [[nodiscard]] std::string_view checked_for(const Observation& observation);
 
 // Adds what other ranks of the same run observed. The worse symptom of an event wins (hang, then

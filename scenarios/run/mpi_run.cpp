@@ -192,6 +192,7 @@ class Runner {
   // What all ranks have told of a job, and of its events that did not end.
   Observation observation_of(std::size_t job, const std::map<std::int64_t, RankTold>& told) {
     Observation out{.backend = "mpi", .world = jobs_[job].plan.world};
+    out.apart = out.world > 1;
     for (const auto& [rank, mine] : told) {
       out.mathematics = out.mathematics || mine.seen.mathematics;
       merge(out, mine.seen);
