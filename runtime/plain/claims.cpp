@@ -8,16 +8,6 @@
 namespace capsize {
 namespace {
 
-std::uint64_t hash_of(ConstMatrix rows) {
-  ContentHash hash;
-  std::uint64_t word = 0;
-  for (std::size_t at = 0; at + sizeof word <= rows.bytes(); at += sizeof word) {
-    std::memcpy(&word, rows.data + at, sizeof word);
-    hash.add(word);
-  }
-  return hash.value();
-}
-
 // Windows of a communicator library have one place on all ranks.
 bool is_symmetric(const Lifecycle& lifecycle, const PlanOp& op) {
   return op.registered.value_or(false) && op.group.valid() &&
@@ -31,6 +21,16 @@ std::uint64_t hash_of(const std::vector<BufferRange>& ranges) {
 }
 
 }  // namespace
+
+std::uint64_t hash_of(ConstMatrix rows) {
+  ContentHash hash;
+  std::uint64_t word = 0;
+  for (std::size_t at = 0; at + sizeof word <= rows.bytes(); at += sizeof word) {
+    std::memcpy(&word, rows.data + at, sizeof word);
+    hash.add(word);
+  }
+  return hash.value();
+}
 
 void Claims::clear() {
   for (auto& each : of_) each.clear();

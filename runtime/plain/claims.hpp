@@ -13,6 +13,9 @@
 
 namespace capsize {
 
+// All elements of some rows as one number.
+[[nodiscard]] std::uint64_t hash_of(ConstMatrix rows);
+
 class Claims {
  public:
   Claims(const Lifecycle& lifecycle, std::size_t ranks) : lifecycle_(&lifecycle), of_(ranks) {}

@@ -15,16 +15,6 @@ bool is_refreshed_kind(const PlanBuffer& buffer) {
   return buffer.kind == BufferKind::input || buffer.kind == BufferKind::metadata;
 }
 
-std::uint64_t hash_of(ConstMatrix rows) {
-  ContentHash hash;
-  std::uint64_t word = 0;
-  for (std::size_t at = 0; at + sizeof word <= rows.bytes(); at += sizeof word) {
-    std::memcpy(&word, rows.data + at, sizeof word);
-    hash.add(word);
-  }
-  return hash.value();
-}
-
 // Operations of a program that restate captured ones, in order.
 const PlanOp* restated(const Running& running, const PlanOp& op) {
   if (running.graph == nullptr) return nullptr;
