@@ -51,10 +51,6 @@ std::string labelled(std::string_view label, std::string_view text) {
   return fmt::format("{:<{}}{}\n", label, kLabel, text);
 }
 
-std::string word_of(Symptom symptom) {
-  return symptom == Symptom::none ? "ok" : std::string(name_of(symptom));
-}
-
 double percent(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }

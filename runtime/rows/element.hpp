@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace capsize {
 
@@ -18,35 +19,27 @@ enum class ElementType : std::uint8_t { bf16, fp16, fp32, uint32 };
 }
 
 // Rows of one rank, row by row. A view; whoever made the memory keeps it.
-struct ConstMatrix {
-  const std::byte* data = nullptr;
+template <class Byte>
+struct RowsView {
+  Byte* data = nullptr;
   std::int64_t rows = 0;
   std::int64_t columns = 0;
   ElementType type = ElementType::uint32;
-  [[nodiscard]] std::size_t row_bytes() const {
-    return static_cast<std::size_t>(columns) * bytes_of(type);
-  }
-  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(rows) * row_bytes(); }
-  [[nodiscard]] const std::byte* row(std::int64_t at) const {
-    return data + static_cast<std::size_t>(at) * row_bytes();
-  }
-};
 
-struct Matrix {
-  std::byte* data = nullptr;
-  std::int64_t rows = 0;
-  std::int64_t columns = 0;
-  ElementType type = ElementType::uint32;
   [[nodiscard]] std::size_t row_bytes() const {
     return static_cast<std::size_t>(columns) * bytes_of(type);
   }
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(rows) * row_bytes(); }
-  [[nodiscard]] std::byte* row(std::int64_t at) const {
+  [[nodiscard]] Byte* row(std::int64_t at) const {
     return data + static_cast<std::size_t>(at) * row_bytes();
   }
-  // NOLINTNEXTLINE(google-explicit-constructor): a view of what may not be changed is always one.
-  operator ConstMatrix() const { return {data, rows, columns, type}; }
+  // NOLINTNEXTLINE(google-explicit-constructor): rows that may be changed may always be read.
+  operator RowsView<const Byte>() const requires(!std::is_const_v<Byte>) {
+    return {data, rows, columns, type};
+  }
 };
+using Matrix = RowsView<std::byte>;
+using ConstMatrix = RowsView<const std::byte>;
 
 // One element as the integer that it holds. An element that holds none (a fraction, NaN, infinity,
 // or more than 2^24) is turned into one that no sound run has there, so that it is seen later on.

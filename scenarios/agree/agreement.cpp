@@ -52,6 +52,10 @@ void add_size(Agreement& out, const AgreeMember& member, const PredictedSize& pr
 
 }  // namespace
 
+std::string word_of(Symptom symptom) {
+  return symptom == Symptom::none ? "ok" : std::string(name_of(symptom));
+}
+
 JobOutcome outcome_of(const Result<Observation>& seen) {
   JobOutcome out;
   if (!seen) {

@@ -16,6 +16,9 @@ namespace capsize {
 
 inline constexpr std::size_t kSymptomCount = 6;
 
+// A symptom as an outcome: "ok" where there is none.
+[[nodiscard]] std::string word_of(Symptom symptom);
+
 // A captured size as it ran: its warm-ups, its captures and its replays.
 struct ObservedSize {
   std::string path;

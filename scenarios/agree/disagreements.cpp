@@ -10,10 +10,6 @@
 namespace capsize {
 namespace {
 
-std::string word_of(Symptom symptom) {
-  return symptom == Symptom::none ? "ok" : std::string(name_of(symptom));
-}
-
 Result<Scenario> scenario_of(const Universe& universe, const Disagreement& what,
                              const std::string& rules, std::string_view backend) {
   auto out = scenario_of_member(universe, what.member);
