@@ -20,13 +20,20 @@
 namespace capsize::cli {
 namespace {
 
-Result<Observation> execute_here(const RunJob& job, const std::string& trace_path,
-                                 RunContext& context) {
+// What one thread keeps between jobs.
+struct Worker {
+  RunContext context;
   ReferenceBackend backend;
-  if (trace_path.empty()) return execute(job.plan, job.options, backend, nullptr, &context);
+};
+
+Result<Observation> execute_here(const RunJob& job, const std::string& trace_path, Worker& worker) {
+  const auto run = [&](Watcher* watcher) {
+    return execute(job.plan, job.options, worker.backend, watcher, &worker.context);
+  };
+  if (trace_path.empty()) return run(nullptr);
   auto trace = RunTrace::create(trace_path, job.plan);
   if (!trace) return tl::unexpected(std::move(trace.error()).within("--trace"));
-  auto seen = execute(job.plan, job.options, backend, trace->get(), &context);
+  auto seen = run(trace->get());
   if (auto kept = (*trace)->finish(); seen && !kept) {
     return tl::unexpected(std::move(kept.error()).within("--trace"));
   }
@@ -35,11 +42,11 @@ Result<Observation> execute_here(const RunJob& job, const std::string& trace_pat
 
 void execute_all_here(const ExecutionOptions& options, const Jobs& jobs) {
   const unsigned threads = options.threads != 0 ? options.threads : default_threads(nullptr);
-  std::deque<RunContext> contexts(threads);  // one a thread; they do not move
+  std::deque<Worker> workers(threads);  // they do not move
   std::mutex mutex;
   std::size_t done = 0;
   in_parallel(jobs.count, threads, [&](std::size_t index, unsigned thread) {
-    const auto seen = execute_here(jobs.make(index), options.trace, contexts[thread]);
+    const auto seen = execute_here(jobs.make(index), options.trace, workers[thread]);
     const std::lock_guard lock(mutex);
     jobs.done(index, seen);
     if (jobs.progress) jobs.progress(++done);

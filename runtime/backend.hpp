@@ -5,13 +5,16 @@
 //   mpi        this process is one rank; OpenMPI moves the rows
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "runtime/observation.hpp"
+#include "runtime/row_space.hpp"
 #include "runtime/rows/element.hpp"
 #include "runtime/rows/local_work.hpp"
 #include "sim/error.hpp"
@@ -21,6 +24,8 @@ namespace capsize {
 
 // One operation of one rank that stays on the rank.
 struct LocalCall {
+  std::int64_t rank = 0;
+  bool captured = false;  // part of a captured region
   PlanOpKind kind = PlanOpKind::kernel;
   Role role = Role::move;
   std::int64_t layer = 0;
@@ -53,6 +58,7 @@ struct Arrival {
   bool floors = false;      // shares are what the operand divides into, rounded down
   bool one_sided = false;   // ranks reach into each other's memory: nobody waits for rows
   bool recorded = false;    // it goes into a graph; what is launched does not meet it
+  bool captured = false;    // part of a captured region, also where it is launched
   bool registered = false;  // it takes the path of registered memory
   std::int64_t peer = -1;   // send, recv: a rank
   std::span<const std::int64_t> sizes;  // rows of each member, where they differ
@@ -69,21 +75,87 @@ struct Arrived {
   std::int64_t received_rows = 0;
 };
 
+// How the bodies of an event run, all ranks once.
+enum class LaunchMode : std::uint8_t { eager, capture, replay };
+
+[[nodiscard]] constexpr std::string_view name_of(LaunchMode mode) {
+  switch (mode) {
+    case LaunchMode::eager: return "eager";
+    case LaunchMode::capture: return "capture";
+    case LaunchMode::replay: break;
+  }
+  return "replay";
+}
+
+struct RunStart {
+  std::int32_t event = 0;
+  LaunchMode mode = LaunchMode::eager;
+  // A replay: the capture that every operation of every rank comes from; none where one does not.
+  std::optional<std::int32_t> graph;
+  bool stepwise = false;  // somebody reads rows on the host after each operation
+};
+
+// An output of one operation, before it is written and afterwards.
+struct OutputPlace {
+  std::int64_t rank = 0;
+  std::size_t instruction = 0;  // of the rank's body
+  std::size_t output = 0;       // of the instruction
+  bool captured = false;
+  Matrix rows;
+  Matrix with_guards;
+  bool exact = false;  // no row holds poison: every element is an integer that a sum can give
+};
+
+// What is wrong with an output.
+struct OutputFault {
+  enum class What : std::uint8_t {
+    none,
+    outside,    // the row before it, or the one behind it, was written
+    unwritten,  // nobody wrote the element
+    inexact,    // no exact sum gives the element
+  } what = What::none;
+  ElementPlace place;
+};
+
+// The same where it is told when a run ends.
+struct LateFault {
+  std::int64_t rank = 0;
+  std::size_t instruction = 0;
+  std::size_t output = 0;
+  OutputFault fault;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
   // The ranks of a world of `world` that this process runs.
   [[nodiscard]] virtual std::vector<std::int64_t> ranks(std::int64_t world) const = 0;
+  // The memory that their rows lie in.
+  [[nodiscard]] virtual RowSpace& rows() = 0;
 
   // A plan begins: its groups are made. Nothing of an earlier plan is left behind.
   [[nodiscard]] virtual Result<void> begin(const Lifecycle& lifecycle) = 0;
 
+  // A run begins. What is handed over until end_run() may wait until then; nobody reads a row
+  // before, but in a run that is stepwise.
+  virtual void begin_run(const RunStart& run) { (void)run; }
   virtual void compute(const Weights* weights, const LocalCall& call) = 0;
   // Blocks, or answers `waiting`; then `done` is asked for again and again while other ranks run.
   [[nodiscard]] virtual Arrived meet(const Arrival& arrival) = 0;
   [[nodiscard]] virtual Arrived done(std::int64_t rank) = 0;
-  // Padding rows and outputs are poisoned through here.
+  // Outputs hold a fill before they are written, and are looked at afterwards: at once, or when the
+  // run ends. A backend that keeps whole graphs does neither inside of them.
+  virtual void prepare(const OutputPlace& output) = 0;
+  [[nodiscard]] virtual OutputFault look(const OutputPlace& output) = 0;
+  // What was handed over is done; `failed`: a rank has failed or waits for ever, and nothing that
+  // was put off need be done any more. Fails where the device does.
+  [[nodiscard]] virtual Result<std::vector<LateFault>> end_run(bool failed) {
+    (void)failed;
+    return std::vector<LateFault>{};
+  }
+
+  // Padding rows are poisoned through here.
   virtual void poison(Matrix rows, Poison poison, std::uint64_t salt) = 0;
 
   // An event is over, or given up: nobody waits any longer. All ranks of the plan come here; what

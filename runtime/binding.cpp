@@ -100,6 +100,8 @@ std::uint64_t salt_of(const Instruction& instruction) {
 }
 
 void bind_local(const BindingRequest& request, const Instruction& instruction, Bound& out) {
+  out.call.rank = request.rank;
+  out.call.captured = instruction.captured;
   if (instruction.op == nullptr) {
     out.call.kind = request.model == nullptr ? PlanOpKind::copy : PlanOpKind::add;
     out.call.role = request.model == nullptr ? Role::move : Role::add;
@@ -128,6 +130,7 @@ void bind_arrival(const BindingRequest& request, const Instruction& instruction,
   const Lifecycle& lifecycle = request.lifecycle;
   Arrival& arrival = out.arrival;
   arrival.rank = request.rank;
+  arrival.captured = instruction.captured;
   arrival.kind = op.kind;
   arrival.in = out.in[0];
   arrival.out = out.out[0];
@@ -243,23 +246,24 @@ Matrix RankMemory::with_guards(const Matrix& tensor) const {
   return out;
 }
 
-void RankMemory::set_guards() const {
-  const Matrix behind = rows(2 * sizes_.arena, sizes_.rows() - 2 * sizes_.arena);
-  fill_unwritten({behind.data, behind.bytes()}, type_);
-  const Matrix zeros = rows(sizes_.first_input() + sizes_.inputs, sizes_.zeros);
-  std::fill_n(zeros.data, zeros.bytes(), std::byte{0});
+Matrix RankMemory::pool(const Body& body, Pool pool) const {
+  return rows(pool == Pool::eager ? sizes_.arena : 0, body.arena_rows);
 }
 
-bool RankMemory::guards_hold() const {
+void RankMemory::set_guards(RowSpace& space) const {
+  space.fill(rows(2 * sizes_.arena, sizes_.rows() - 2 * sizes_.arena), unwritten_bits(type_));
+  space.fill(rows(sizes_.first_input() + sizes_.inputs, sizes_.zeros), 0);
+}
+
+std::array<Matrix, RankMemory::kGuards> RankMemory::guards() const {
   const std::int64_t zeros = sizes_.first_input() + sizes_.inputs;
   const std::int64_t outputs = zeros + rows_with_guard(sizes_.zeros);
   const std::int64_t second = outputs + rows_with_guard(sizes_.output);
-  const auto holds = [this](std::int64_t first, std::int64_t last) {
-    const Matrix guard = rows(first, last - first);
-    return is_unwritten({guard.data, guard.bytes()}, type_);
+  const auto between = [this](std::int64_t first, std::int64_t last) {
+    return rows(first, last - first);
   };
-  return holds(2 * sizes_.arena, sizes_.first_input()) && holds(zeros + sizes_.zeros, outputs) &&
-         holds(outputs + sizes_.output, second) && holds(second + sizes_.output, sizes_.rows());
+  return {between(2 * sizes_.arena, sizes_.first_input()), between(zeros + sizes_.zeros, outputs),
+          between(outputs + sizes_.output, second), between(second + sizes_.output, sizes_.rows())};
 }
 
 // ---- binding ----------------------------------------------------------------------------------

@@ -36,9 +36,12 @@ class RankMemory {
   [[nodiscard]] Matrix at(const Operand& operand, const Body& body, Pool pool) const;
   // A tensor with the guards around it.
   [[nodiscard]] Matrix with_guards(const Matrix& tensor) const;
+  // The rows of a pool that a body uses.
+  [[nodiscard]] Matrix pool(const Body& body, Pool pool) const;
   // Inputs, zeros and outputs lie between guards, too, which are set once.
-  void set_guards() const;
-  [[nodiscard]] bool guards_hold() const;
+  void set_guards(RowSpace& space) const;
+  static constexpr std::size_t kGuards = 4;
+  [[nodiscard]] std::array<Matrix, kGuards> guards() const;
 
  private:
   [[nodiscard]] Matrix rows(std::int64_t first, std::int64_t count) const;

@@ -20,7 +20,6 @@ namespace {
 
 // Columns of a plan without mathematics; its rows only have to differ.
 constexpr std::int64_t kPlainColumns = 2;
-constexpr std::int64_t kMemoryMax = std::int64_t{8} << 30;
 
 // The first event's batch, and two more that replays take in turn.
 constexpr std::uint64_t kReplayBatches = 2;
@@ -59,9 +58,7 @@ class Executor {
 
  private:
   // What stands in a capture: the instructions of one rank with their addresses.
-  struct Graph {
-    std::vector<Bound> bound;
-  };
+  using Graph = std::vector<Bound>;
 
   // One rank in one event.
   struct Task {
@@ -84,25 +81,32 @@ class Executor {
     const ElementType type = data_ == nullptr ? ElementType::uint32 : options_.type;
     const std::int64_t row = columns * static_cast<std::int64_t>(bytes_of(type));
     const std::int64_t rank_bytes = align_up(sizes_.rows() * row, 64);
-    if (rank_bytes > kMemoryMax / lifecycle_.world) {
-      return tl::unexpected(Error{"plan",
-                                  "each of its " + std::to_string(lifecycle_.world) +
-                                      " ranks needs " + std::to_string(rank_bytes >> 20) +
-                                      " MiB for its tensors, and a run takes " +
-                                      std::to_string(kMemoryMax >> 20) + " MiB for all of them",
-                                  "leave large sizes out (--rows-max 1024) or take fewer elements "
-                                  "a row (--hidden)"});
-    }
-    const auto each = static_cast<std::size_t>(rank_bytes);
-    const std::span<std::byte> all = context_.memory(each * ranks_.size());
-    for (std::size_t i = 0; i < ranks_.size(); ++i) {
-      memory_.emplace_back(all.subspan(i * each, each), sizes_, columns, type);
-      memory_.back().set_guards();
-    }
+    if (auto taken = take_memory(rank_bytes, columns, type); !taken) return taken;
     sequences_.assign(static_cast<std::size_t>(lifecycle_.world),
                       std::vector<std::int64_t>(lifecycle_.families.size(), 0));
     graphs_.resize(ranks_.size());
     return backend_.begin(lifecycle_);
+  }
+
+  Result<void> take_memory(std::int64_t rank_bytes, std::int64_t columns, ElementType type) {
+    RowSpace& space = backend_.rows();
+    if (rank_bytes > space.memory_max() / lifecycle_.world) {
+      return tl::unexpected(
+          Error{"plan",
+                "each of its " + std::to_string(lifecycle_.world) + " ranks needs " +
+                    std::to_string(rank_bytes >> 20) + " MiB for its tensors, and a run takes " +
+                    std::to_string(space.memory_max() >> 20) + " MiB for all of them",
+                "leave large sizes out (--rows-max 1024) or take fewer elements "
+                "a row (--hidden)"});
+    }
+    const auto each = static_cast<std::size_t>(rank_bytes);
+    const auto all = space.memory(each * ranks_.size(), data_ == nullptr);
+    if (!all) return tl::unexpected(all.error());
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      memory_.emplace_back(all->subspan(i * each, each), sizes_, columns, type);
+      memory_.back().set_guards(space);
+    }
+    return {};
   }
 
   Result<void> make_bodies() {
@@ -184,14 +188,15 @@ class Executor {
                          std::vector<Lane>& lanes, std::vector<Lane>& eager,
                          EventObservation& seen) {
     const bool whole = is_whole(event);
-    const LaneRules rules{.exact = whole && data_ != nullptr,
-                          .written = true,
-                          .around = around_ ? &*around_ : nullptr};
+    LaneRules rules = rules_of(event, tasks);
     batch_ = next_batch(event);
-    fill_inputs(event, tasks, seen);
+    if (auto filled = fill_inputs(event, tasks, seen); !filled) {
+      return tl::unexpected(std::move(filled.error()));
+    }
     lanes = lanes_of(event, tasks, false, seen);
     if (around_) around_->begin_run(false);
     const auto begin = std::chrono::steady_clock::now();
+    if (!rules.looks) fill_pools(tasks);
     auto failed = run_lanes(lanes, rules, seen);
     const auto spent = std::chrono::steady_clock::now() - begin;
     seen.nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
@@ -201,13 +206,16 @@ class Executor {
     if (launches_graphs(event)) {
       eager = lanes_of(event, tasks, true, seen);
       if (around_) around_->begin_run(true);
+      rules.looks = true;
+      rules.start = {.event = event.index, .stepwise = data_ == nullptr};
       failed = run_lanes(eager, rules, seen);
       if (!failed) return tl::unexpected(std::move(failed.error()));
       if (*failed) return false;
     }
     check_reads(lanes, seen);
-    compare_outputs(tasks, lanes, eager, seen);
-    check_static_guards(tasks, seen);
+    auto compared = compare_outputs(tasks, lanes, eager, seen);
+    if (compared) compared = check_static_guards(tasks, seen);
+    if (!compared) return tl::unexpected(std::move(compared.error()));
     auto wrong = backend_.end_event(seen.symptom != Symptom::none);
     if (!wrong) return tl::unexpected(std::move(wrong.error()));
     if (*wrong && whole && data_ != nullptr) {
@@ -216,6 +224,47 @@ class Executor {
       }
     }
     return true;
+  }
+
+  // A replay repeats what its capture ran and what the eager run of the same rows, in the same
+  // event, is looked at for: its memory holds the fill before, and what it leaves is compared. A
+  // look between its operations is more than a graph of a device allows.
+  [[nodiscard]] LaneRules rules_of(const EventRun& event, const std::vector<Task>& tasks) {
+    LaneRules rules{.start = {.event = event.index, .stepwise = data_ == nullptr},
+                    .exact = is_whole(event) && data_ != nullptr,
+                    .around = around_ ? &*around_ : nullptr};
+    if (event.event->kind == PlanEventKind::capture) rules.start.mode = LaunchMode::capture;
+    if (event.event->kind != PlanEventKind::replay) return rules;
+    rules.start.mode = LaunchMode::replay;
+    rules.start.graph = graph_of_all(tasks);
+    rules.looks =
+        std::ranges::any_of(tasks, [](const Task& each) { return each.running->graph == nullptr; });
+    return rules;
+  }
+
+  // The one capture that all operations of all ranks come from.
+  static std::optional<std::int32_t> graph_of_all(const std::vector<Task>& tasks) {
+    std::optional<std::int32_t> out;
+    for (const Task& task : tasks) {
+      const bool whole = task.running->graph != nullptr &&
+                         std::ranges::all_of(task.body->instructions, &Instruction::from_graph);
+      if (!whole || out.value_or(task.running->capture_event) != task.running->capture_event) {
+        return std::nullopt;
+      }
+      out = task.running->capture_event;
+    }
+    return out;
+  }
+
+  void fill_pools(const std::vector<Task>& tasks) {
+    for (const Task& task : tasks) {
+      const RankMemory& memory = memory_[task.rank];
+      const Matrix pool = memory.pool(*task.body, RankMemory::Pool::graph);
+      const Operand output{Operand::Where::output, 0, task.body->output_rows};
+      backend_.rows().fill(pool, unwritten_bits(pool.type));
+      backend_.rows().fill(memory.at(output, *task.body, RankMemory::Pool::graph),
+                           unwritten_bits(pool.type));
+    }
   }
 
   // Runs the same once more and looks for the operation behind which rows are wrong.
@@ -234,7 +283,8 @@ class Executor {
     for (const std::int64_t each : coordinates) stages.add(each, batch_, rows);
     EventObservation again{.event = event.index};
     std::vector<Lane> lanes = lanes_of(event, tasks, false, again);
-    auto failed = run_lanes(lanes, {.written = true, .stages = &stages}, again);
+    auto failed = run_lanes(
+        lanes, {.start = {.event = event.index, .stepwise = true}, .stages = &stages}, again);
     if (!failed) return tl::unexpected(std::move(failed.error()));
     if (seen.symptom == Symptom::silent_corruption && again.place && again.place->op >= 0) {
       seen.place = again.place;
@@ -264,9 +314,11 @@ class Executor {
   // Whether a run failed on any rank, in this process or another.
   Result<bool> run_lanes(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen) {
     if (!lanes.empty()) {
-      LaneRun(lifecycle_, backend_, data_ == nullptr ? nullptr : &data_->weights(), watcher_,
-              sequences_)
-          .run(lanes, rules, seen);
+      LaneRun run(lifecycle_, backend_, data_ == nullptr ? nullptr : &data_->weights(), watcher_,
+                  sequences_);
+      if (auto ran = run.run(lanes, rules, seen); !ran) {
+        return tl::unexpected(std::move(ran.error()));
+      }
     }
     if (watcher_ != nullptr) watcher_->before_agreement(seen);
     return backend_.end_event(seen.symptom != Symptom::none);
@@ -282,9 +334,8 @@ class Executor {
         .rank = ranks_[task.rank], .running = task.running, .body = task.body, .memory = &memory};
     const bool capture = event.event->kind == PlanEventKind::capture && !eager;
     const bool replay = task.running->graph != nullptr && !eager;
-    lane.mode = capture ? "capture" : replay ? "replay" : "eager";
-    const std::vector<Bound>* kept =
-        replay ? &graphs_[task.rank].at(task.running->capture_event).bound : nullptr;
+    lane.mode = capture ? LaunchMode::capture : replay ? LaunchMode::replay : LaunchMode::eager;
+    const Graph* kept = replay ? &graphs_[task.rank].at(task.running->capture_event) : nullptr;
     const BindingRequest request{lifecycle_,
                                  *task.running,
                                  *task.body,
@@ -317,10 +368,10 @@ class Executor {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       if (tasks[i].running->mode == GraphMode::eager) continue;
       Graph& graph = graphs_[tasks[i].rank][event.index];
-      graph.bound = std::move(lanes[i].bound);
+      graph = std::move(lanes[i].bound);
       // What runs between the pieces of a piecewise graph lives on its memory.
       if (tasks[i].running->mode == GraphMode::piecewise) continue;
-      std::erase_if(graph.bound, [](const Bound& each) { return !each.what->captured; });
+      std::erase_if(graph, [](const Bound& each) { return !each.what->captured; });
     }
   }
 
@@ -341,38 +392,60 @@ class Executor {
     return 1 + replays_[event.runnings.front().capture_event]++ % kReplayBatches;
   }
 
-  void fill_inputs(const EventRun& event, const std::vector<Task>& tasks, EventObservation& seen) {
+  Result<void> fill_inputs(const EventRun& event, const std::vector<Task>& tasks,
+                           EventObservation& seen) {
+    RowSpace& space = backend_.rows();
+    std::vector<std::pair<std::int64_t, std::int64_t>> padded;  // rank, first padding row
     for (const Task& task : tasks) {
       for (std::size_t i = 0; i < task.body->input_rows.size(); ++i) {
         const Operand operand{Operand::Where::input, static_cast<std::int64_t>(i),
                               task.body->input_rows[i]};
         const Matrix input = memory_[task.rank].at(operand, *task.body, RankMemory::Pool::eager);
-        data_ == nullptr ? fill_plain(task, i, input) : fill_tokens(event, task, input, seen);
+        if (data_ == nullptr) {
+          fill_plain(task, i, input);
+          continue;
+        }
+        if (input.rows == 0) continue;  // a later pipeline stage receives its rows
+        if (auto filled = fill_tokens(task, input); !filled) return filled;
+        if (task.placement.real >= input.rows) continue;
+        poison_padding(event, rows_from(input, task.placement.real));
+        padded.emplace_back(ranks_[task.rank], task.placement.real);
       }
     }
+    const auto answers = space.answers();
+    if (!answers) return tl::unexpected(answers.error());
+    for (std::size_t i = 0; i < padded.size(); ++i) {
+      const RowSpace::Answer& each = (*answers)[i];
+      if (each.count > 0) {
+        tell_plain_padding(padded[i].first, padded[i].second + each.first.row, seen);
+      }
+    }
+    return {};
   }
 
-  void fill_tokens(const EventRun& event, const Task& task, const Matrix& input,
-                   EventObservation& seen) {
-    if (input.rows == 0) return;  // a later pipeline stage receives its rows
+  static Matrix rows_from(Matrix rows, std::int64_t first) {
+    rows.data = rows.row(first);
+    rows.rows -= first;
+    return rows;
+  }
+
+  Result<void> fill_tokens(const Task& task, Matrix input) {
     const Placement& at = task.placement;
+    if (at.real <= 0) return {};
     const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
-    if (at.real > 0) {
-      std::memcpy(input.data, rows.entry.row(at.first),
-                  static_cast<std::size_t>(at.real) * input.row_bytes());
-    }
-    Matrix padding = input;
-    padding.data = input.row(at.real);
-    padding.rows = input.rows - at.real;
-    if (padding.rows <= 0) return;
-    fill_unwritten({padding.data, padding.bytes()}, padding.type);
+    auto entry = backend_.rows().keep({data_->id(), at.coordinate, batch_, false}, rows.entry);
+    if (!entry) return tl::unexpected(std::move(entry.error()));
+    entry->data = entry->row(at.first);
+    entry->rows = input.rows = at.real;
+    backend_.rows().copy(*entry, input);
+    return {};
+  }
+
+  void poison_padding(const EventRun& event, const Matrix& padding) {
+    backend_.rows().fill(padding, unwritten_bits(padding.type));
     const auto poison = static_cast<Poison>(event.index % kPoisons);
     backend_.poison(padding, poison, static_cast<std::uint64_t>(event.index));
-    for (std::int64_t row = 0; row < padding.rows; ++row) {
-      if (!is_unwritten({padding.row(row), padding.row_bytes()}, padding.type)) continue;
-      tell_plain_padding(ranks_[task.rank], at.real + row, seen);
-      return;
-    }
+    backend_.rows().ask_unwritten(padding);
   }
 
   // A padding row that holds no poison proves nothing.
@@ -395,18 +468,21 @@ class Executor {
 
   // ---- comparisons ----------------------------------------------------------------------------
 
-  void compare_outputs(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
-                       const std::vector<Lane>& eager, EventObservation& seen) {
+  Result<void> compare_outputs(const std::vector<Task>& tasks, const std::vector<Lane>& lanes,
+                               const std::vector<Lane>& eager, EventObservation& seen) {
+    Comparisons comparisons(backend_.rows());
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       if (!tasks[i].body->ends_model) continue;
       const Placement& at = tasks[i].placement;
       if (data_ != nullptr) {
-        compare_with_oracle(*data_, batch_, lanes[i], at, *observation_, seen);
+        auto asked = comparisons.with_oracle(*data_, batch_, lanes[i], at, *observation_, seen);
+        if (!asked) return asked;
       }
       if (eager.empty()) continue;
       const std::int64_t rows = data_ == nullptr ? output_of(lanes[i]).rows : at.real;
-      compare_with_eager(lanes[i], eager[i], rows, seen);
+      comparisons.with_eager(lanes[i], eager[i], rows);
     }
+    return comparisons.tell(seen);
   }
 
   // In a plan without mathematics: ranks that must hold the same rows, and buffers that a graph
@@ -432,20 +508,31 @@ class Executor {
     Mismatch mismatch;
     mismatch.check = check;
     mismatch.place = place;
-    mismatch.mode = lane->mode;
+    mismatch.mode = name_of(lane->mode);
     mismatch.found = text;
     tell_wrong(seen, std::move(mismatch), text);
   }
 
-  void check_static_guards(const std::vector<Task>& tasks, EventObservation& seen) {
+  Result<void> check_static_guards(const std::vector<Task>& tasks, EventObservation& seen) {
+    RowSpace& space = backend_.rows();
     for (const Task& task : tasks) {
-      if (memory_[task.rank].guards_hold()) continue;
+      for (const Matrix& each : memory_[task.rank].guards()) space.ask_touched(each);
+    }
+    const auto answers = space.answers();
+    if (!answers) return tl::unexpected(answers.error());
+    const std::size_t each = RankMemory::kGuards;
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      const auto of_rank = std::span(*answers).subspan(i * each, each);
+      if (std::ranges::all_of(of_rank, [](const auto& answer) { return answer.count == 0; })) {
+        continue;
+      }
       Mismatch mismatch;
       mismatch.check = Check::guards;
-      mismatch.place = {.rank = ranks_[task.rank], .kind = "output"};
+      mismatch.place = {.rank = ranks_[tasks[i].rank], .kind = "output"};
       tell_wrong(seen, std::move(mismatch), "something wrote outside of the inputs and outputs");
-      memory_[task.rank].set_guards();
+      memory_[tasks[i].rank].set_guards(space);
     }
+    return {};
   }
 
   const Lifecycle& lifecycle_;

@@ -1,13 +1,11 @@
 #include "runtime/lanes.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace capsize {
 namespace {
-
-// No exact sum of a sound run is larger (sim/models/exact_model.hpp).
-constexpr std::int64_t kExactBound = 256;
 
 // Why two arrivals at one operation do not meet.
 std::string_view difference_of(const Arrival& mine, const Arrival& other) {
@@ -29,9 +27,11 @@ OpPlace place_of(const Lifecycle& lifecycle, std::int64_t rank, const Instructio
   return out;
 }
 
-void LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen) {
+Result<void> LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules,
+                          EventObservation& seen) {
   rules_ = rules;
   seen_ = &seen;
+  backend_.begin_run(rules.start);
   bool moved = true;
   while (moved) {
     moved = false;
@@ -41,6 +41,13 @@ void LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules, EventObserva
       lanes, [](const Lane& each) { return each.state == Lane::State::waiting; });
   // Who waits for a rank that has failed is told by that failure.
   if (stuck && seen.symptom == Symptom::none) tell_hang(lanes);
+  const auto late = backend_.end_run(seen.symptom != Symptom::none);
+  if (!late) return tl::unexpected(late.error());
+  for (const LateFault& each : *late) {
+    const auto lane = std::ranges::find(lanes, each.rank, &Lane::rank);
+    tell_output(*lane, each.instruction, each.output, each.fault);
+  }
+  return device_;
 }
 
 // Takes a rank as far as it goes; whether it went at all.
@@ -158,52 +165,58 @@ bool LaneRun::settle(Lane& lane, const Arrived& arrived) {
 
 // ---- checks -----------------------------------------------------------------------------------
 
-void LaneRun::prepare_outputs(const Lane& lane, const Bound& bound) const {
-  if (!rules_.written) return;
+OutputPlace LaneRun::place_of_output(const Lane& lane, const Bound& bound,
+                                     std::size_t output) const {
+  const Matrix& rows = bound.out.at(output);
+  return {.rank = lane.rank,
+          .instruction = lane.next,
+          .output = output,
+          .captured = bound.what->captured,
+          .rows = rows,
+          .with_guards = lane.memory->with_guards(rows),
+          .exact = rules_.exact};
+}
+
+void LaneRun::prepare_outputs(const Lane& lane, const Bound& bound) {
+  if (!rules_.looks) return;
   for (std::size_t i = 0; i < bound.what->outputs; ++i) {
-    const Matrix all = lane.memory->with_guards(bound.out.at(i));
-    fill_unwritten({all.data, all.bytes()}, all.type);
+    backend_.prepare(place_of_output(lane, bound, i));
   }
 }
 
 bool LaneRun::check_outputs(Lane& lane, const Bound& bound) {
-  if (!rules_.written) return true;
+  if (!rules_.looks) return true;
   for (std::size_t i = 0; i < bound.what->outputs; ++i) {
-    const Matrix& out = bound.out.at(i);
-    const Matrix all = lane.memory->with_guards(out);
-    for (const std::int64_t guard : {std::int64_t{0}, all.rows - kGuardRows}) {
-      if (is_unwritten({all.row(guard), all.row_bytes()}, all.type)) continue;
-      add_mismatch(lane, Check::guards, out, {guard == 0 ? -1 : out.rows, 0}, 1,
-                   "the row beside the output was written");
-      fail(lane, Symptom::silent_corruption, "it writes outside of its output");
-      return false;
-    }
-    if (!rules_.exact) {
-      if (!check_rows_written(lane, out)) return false;
-      continue;
-    }
-    if (const auto place = first_inexact(out, kExactBound)) {
-      const std::byte* element =
-          out.row(place->row) + static_cast<std::size_t>(place->column) * bytes_of(out.type);
-      const bool unwritten = is_unwritten({element, bytes_of(out.type)}, out.type);
-      add_mismatch(lane, unwritten ? Check::written : Check::exact, out, *place, 1,
-                   unwritten ? "nobody wrote it" : "no exact sum gives it");
-      fail(lane, Symptom::silent_corruption,
-           unwritten ? "it leaves elements of its output unwritten"
-                     : "its output holds an element that no exact sum gives");
-      return false;
-    }
+    const OutputFault fault = backend_.look(place_of_output(lane, bound, i));
+    if (fault.what == OutputFault::What::none) continue;
+    tell_output(lane, lane.next, i, fault);
+    return false;
   }
   return true;
 }
 
-// Rows may hold anything here, but not what stood there before.
-bool LaneRun::check_rows_written(Lane& lane, const Matrix& out) {
-  const auto row = first_unwritten_row(out);
-  if (!row) return true;
-  add_mismatch(lane, Check::written, out, {*row, 0}, out.columns, "nobody wrote it");
-  fail(lane, Symptom::silent_corruption, "it leaves a row of its output unwritten");
-  return false;
+void LaneRun::tell_output(Lane& lane, std::size_t instruction, std::size_t output,
+                          const OutputFault& fault) {
+  using What = OutputFault::What;
+  lane.next = instruction;  // a fault that is told late belongs to an operation that lies behind
+  const Matrix& rows = lane.bound[instruction].out.at(output);
+  const bool whole_row = fault.what == What::unwritten && !rules_.exact;
+  const auto [check, found, text] = [&]() -> std::tuple<Check, std::string, std::string> {
+    switch (fault.what) {
+      case What::outside:
+        return {Check::guards, "the row beside the output was written",
+                "it writes outside of its output"};
+      case What::unwritten:
+        return {Check::written, "nobody wrote it",
+                whole_row ? "it leaves a row of its output unwritten"
+                          : "it leaves elements of its output unwritten"};
+      default:
+        return {Check::exact, "no exact sum gives it",
+                "its output holds an element that no exact sum gives"};
+    }
+  }();
+  add_mismatch(lane, check, rows, fault.place, whole_row ? rows.columns : 1, found);
+  fail(lane, Symptom::silent_corruption, text);
 }
 
 // Whether the residual stream still holds what the model says.
@@ -211,10 +224,15 @@ bool LaneRun::check_stage(Lane& lane, const Bound& bound) {
   if (rules_.stages == nullptr || bound.what->op == nullptr) return true;
   const LocalCall& call = bound.call;
   if (call.role == Role::attention) lane.attended_layer = call.layer;
-  const auto row = rules_.stages->first_wrong_row(call, lane.attended_layer == call.layer);
-  if (!row) return true;
+  const auto row =
+      rules_.stages->first_wrong_row(call, lane.attended_layer == call.layer, backend_.rows());
+  if (!row) {
+    device_ = tl::unexpected(row.error());
+    return false;
+  }
+  if (!*row) return true;
   fail(lane, Symptom::silent_corruption,
-       "row " + std::to_string(*row) + " is not the model's from here on");
+       "row " + std::to_string(**row) + " is not the model's from here on");
   return false;
 }
 
@@ -252,7 +270,7 @@ void LaneRun::watch(const Lane& lane, const Bound& bound) const {
   if (watcher_ == nullptr || bound.what->op == nullptr) return;
   const PlanOp& op = *bound.what->op;
   Step step{.event = seen_->event,
-            .mode = lane.mode,
+            .mode = name_of(lane.mode),
             .rank = lane.rank,
             .layer = bound.what->layer,
             .op = bound.what->index,
@@ -281,7 +299,7 @@ void LaneRun::add_mismatch(Lane& lane, Check check, const Matrix& out, ElementPl
                            std::int64_t count, std::string found) {
   seen_->mismatches.push_back({.check = check,
                                .place = place_of(lane),
-                               .mode = std::string(lane.mode),
+                               .mode = std::string(name_of(lane.mode)),
                                .row = first.row,
                                .column = first.column,
                                .count = count,

@@ -25,7 +25,7 @@ struct Lane {
   const Body* body = nullptr;
   const RankMemory* memory = nullptr;
   std::vector<Bound> bound;
-  std::string_view mode;  // "eager", "capture", "replay"
+  LaunchMode mode = LaunchMode::eager;
 
   std::size_t next = 0;              // the instruction that it is at
   std::int64_t attended_layer = -1;  // whose attention it has run last
@@ -33,8 +33,9 @@ struct Lane {
 };
 
 struct LaneRules {
-  bool exact = false;    // every element of every output is checked: no row holds poison
-  bool written = false;  // outputs are poisoned before they are written, and checked afterwards
+  RunStart start;
+  bool looks = true;               // at every output, which holds a fill before
+  bool exact = false;              // every element of every output is checked: no row holds poison
   const Stages* stages = nullptr;  // where given: looks for the operation that went wrong
   Surroundings* around = nullptr;  // of a plan without mathematics
 };
@@ -53,8 +54,10 @@ class LaneRun {
         watcher_(watcher),
         sequences_(sequences) {}
 
-  // Adds to `seen` what was done and what went wrong. The lanes stand where they ended.
-  void run(std::vector<Lane>& lanes, const LaneRules& rules, EventObservation& seen);
+  // Adds to `seen` what was done and what went wrong. The lanes stand where they ended. Fails where
+  // the backend's device does.
+  [[nodiscard]] Result<void> run(std::vector<Lane>& lanes, const LaneRules& rules,
+                                 EventObservation& seen);
 
  private:
   [[nodiscard]] bool advance(Lane& lane);
@@ -63,9 +66,12 @@ class LaneRun {
   void leave(Lane& lane, const Bound& bound);
   [[nodiscard]] bool meet(Lane& lane, Bound& bound);
   [[nodiscard]] bool settle(Lane& lane, const Arrived& arrived);
-  void prepare_outputs(const Lane& lane, const Bound& bound) const;
+  [[nodiscard]] OutputPlace place_of_output(const Lane& lane, const Bound& bound,
+                                            std::size_t output) const;
+  void prepare_outputs(const Lane& lane, const Bound& bound);
   [[nodiscard]] bool check_outputs(Lane& lane, const Bound& bound);
-  [[nodiscard]] bool check_rows_written(Lane& lane, const Matrix& out);
+  void tell_output(Lane& lane, std::size_t instruction, std::size_t output,
+                   const OutputFault& fault);
   [[nodiscard]] bool check_counts(Lane& lane, const Bound& bound, const Arrived& arrived);
   [[nodiscard]] bool check_stage(Lane& lane, const Bound& bound);
   void watch(const Lane& lane, const Bound& bound) const;
@@ -82,6 +88,7 @@ class LaneRun {
   Watcher* watcher_;
   std::vector<std::vector<std::int64_t>>& sequences_;  // by rank, by family
   LaneRules rules_;
+  Result<void> device_;  // what a device said that could not be asked for rows
   EventObservation* seen_ = nullptr;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/backend.hpp"
+#include "runtime/host_rows.hpp"
 
 namespace capsize {
 
@@ -13,10 +14,15 @@ class ReferenceBackend : public Backend {
  public:
   [[nodiscard]] std::string_view name() const override { return "reference"; }
   [[nodiscard]] std::vector<std::int64_t> ranks(std::int64_t world) const override;
+  [[nodiscard]] RowSpace& rows() override { return rows_; }
   [[nodiscard]] Result<void> begin(const Lifecycle& lifecycle) override;
   void compute(const Weights* weights, const LocalCall& call) override;
   [[nodiscard]] Arrived meet(const Arrival& arrival) override;
   [[nodiscard]] Arrived done(std::int64_t rank) override;
+  void prepare(const OutputPlace& output) override { prepare_on_host(output); }
+  [[nodiscard]] OutputFault look(const OutputPlace& output) override {
+    return look_on_host(output);
+  }
   void poison(Matrix rows, Poison poison, std::uint64_t salt) override;
   [[nodiscard]] Result<bool> end_event(bool failed) override;
 
@@ -31,6 +37,7 @@ class ReferenceBackend : public Backend {
   void complete(std::vector<Arrival>& all);
   [[nodiscard]] bool pair_up(std::vector<Arrival>& waiting);
 
+  HostRows rows_;
   std::map<Key, Place> places_;
   std::vector<Arrived> arrived_;  // by rank
 };

@@ -1,21 +1,25 @@
 #include "runtime/run_context.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 namespace capsize {
 namespace {
-
-constexpr std::size_t kLine = 64;
 
 // Tokens of different coordinates never share a number.
 std::uint64_t token_of(std::int64_t coordinate, std::int64_t index) {
   return (static_cast<std::uint64_t>(coordinate) << 32U) | static_cast<std::uint64_t>(index);
 }
 
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
 }  // namespace
 
 ModelData::ModelData(const ExactModel& model, ElementType type)
-    : weights_(model), oracle_(model), type_(type) {}
+    : weights_(model), oracle_(model), type_(type), id_(next_id()) {}
 
 ModelData::Rows ModelData::rows(std::int64_t coordinate, std::uint64_t batch, std::int64_t count) {
   Batch& known = batch_of(coordinate, batch);
@@ -74,13 +78,6 @@ ModelData& RunContext::model(const ExactModel& model, ElementType type) {
     if (each->type() == type && each->weights().model() == model) return *each;
   }
   return *models_.emplace_back(std::make_unique<ModelData>(model, type));
-}
-
-std::span<std::byte> RunContext::memory(std::size_t bytes) {
-  if (memory_.size() < bytes + kLine) memory_.resize(bytes + kLine);
-  const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
-  const std::size_t skip = (kLine - address % kLine) % kLine;
-  return std::span(memory_).subspan(skip, bytes);
 }
 
 }  // namespace capsize

@@ -1,5 +1,5 @@
 // What runs share and need not make again: the weights, the tokens' rows and the oracle's answers
-// of a model, and memory. One context a thread; a run makes its own where it is given none.
+// of a model. One context a thread; a run makes its own where it is given none.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,8 @@ class ModelData {
 
   [[nodiscard]] const Weights& weights() const { return weights_; }
   [[nodiscard]] ElementType type() const { return type_; }
+  // No other model of this process has it.
+  [[nodiscard]] std::uint64_t id() const { return id_; }
 
   // Rows of the tokens [0, count) that stand at one coordinate of the layout, in one batch. Tokens
   // of different coordinates and batches differ.
@@ -49,18 +51,16 @@ class ModelData {
   Weights weights_;
   Oracle oracle_;
   ElementType type_;
+  std::uint64_t id_;
   std::vector<Batch> batches_;
 };
 
 class RunContext {
  public:
   [[nodiscard]] ModelData& model(const ExactModel& model, ElementType type);
-  // At least so many bytes, aligned to cache lines. What an earlier call gave is given again.
-  [[nodiscard]] std::span<std::byte> memory(std::size_t bytes);
 
  private:
   std::vector<std::unique_ptr<ModelData>> models_;
-  std::vector<std::byte> memory_;
 };
 
 }  // namespace capsize

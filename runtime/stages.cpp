@@ -31,14 +31,17 @@ void Stages::add(std::int64_t coordinate, std::uint64_t batch, std::int64_t coun
   }
 }
 
-std::optional<std::int64_t> Stages::first_wrong_row(const LocalCall& call, bool attended) const {
+Result<std::optional<std::int64_t>> Stages::first_wrong_row(const LocalCall& call, bool attended,
+                                                            RowSpace& space) const {
   const bool norms = call.role == Role::add_norm;
   if (!norms && call.role != Role::add) return std::nullopt;
   // The addition behind the MLP belongs to the layer that follows.
   const std::size_t stage =
       2 * static_cast<std::size_t>(call.layer) + (norms ? (attended ? 1 : 0) : 2);
   if (stage >= stages_.size()) return std::nullopt;
-  const Matrix& rows = call.out[norms ? 1 : 0];
+  const auto there = space.on_host(call.out[norms ? 1 : 0]);
+  if (!there) return tl::unexpected(there.error());
+  const ConstMatrix& rows = *there;
   for (std::int64_t row = 0; row < rows.rows; ++row) {
     RowHash hash;
     for (std::int64_t column = 0; column < rows.columns; ++column) {

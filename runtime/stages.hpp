@@ -22,8 +22,9 @@ class Stages {
   // The first row that a call leaves in the residual stream and that is no token's there; none
   // where all are, or where the call adds nothing to it. `attended`: attention of this layer lies
   // behind.
-  [[nodiscard]] std::optional<std::int64_t> first_wrong_row(const LocalCall& call,
-                                                            bool attended) const;
+  [[nodiscard]] Result<std::optional<std::int64_t>> first_wrong_row(const LocalCall& call,
+                                                                    bool attended,
+                                                                    RowSpace& space) const;
 
  private:
   ModelData& data_;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "runtime/backend.hpp"
+#include "runtime/host_rows.hpp"
 #include "runtime/processes/board.hpp"
 #include "runtime/processes/mpi_module.hpp"
 
@@ -38,11 +39,16 @@ class MpiBackend : public Backend {
 
   [[nodiscard]] std::string_view name() const override { return "mpi"; }
   [[nodiscard]] std::vector<std::int64_t> ranks(std::int64_t world) const override;
+  [[nodiscard]] RowSpace& rows() override { return rows_; }
   // All ranks of the plan come here, and no other.
   [[nodiscard]] Result<void> begin(const Lifecycle& lifecycle) override;
   void compute(const Weights* weights, const LocalCall& call) override;
   [[nodiscard]] Arrived meet(const Arrival& arrival) override;
   [[nodiscard]] Arrived done(std::int64_t rank) override;
+  void prepare(const OutputPlace& output) override { prepare_on_host(output); }
+  [[nodiscard]] OutputFault look(const OutputPlace& output) override {
+    return look_on_host(output);
+  }
   void poison(Matrix rows, Poison poison, std::uint64_t salt) override;
   [[nodiscard]] Result<bool> end_event(bool failed) override;
 
@@ -82,6 +88,7 @@ class MpiBackend : public Backend {
   [[nodiscard]] Arrived send(std::int32_t over, const Arrival& arrival);
   [[nodiscard]] Arrived receive(std::int32_t over, const Arrival& arrival);
 
+  HostRows rows_;
   MpiModule module_;
   BoardWriter* board_;
   bool started_ = false;

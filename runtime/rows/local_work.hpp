@@ -65,6 +65,10 @@ void sum_into(ConstMatrix from, Matrix to);
 enum class Poison : std::uint8_t { nan, infinity, huge, stale };
 inline constexpr int kPoisons = 4;
 [[nodiscard]] std::string_view name_of(Poison poison);
+// Of a poison that is the same in every element, thus not of `stale`.
+[[nodiscard]] std::uint32_t poison_bits(ElementType type, Poison poison);
+// The model whose entry rows `stale` fills with.
+[[nodiscard]] ExactModel stale_model(std::int64_t columns, std::uint64_t salt);
 // `stale` fills with what a step before could have left there: entry rows of another batch.
 void poison_rows(Matrix rows, Poison poison, std::uint64_t salt);
 
@@ -72,6 +76,8 @@ void poison_rows(Matrix rows, Poison poison, std::uint64_t salt);
 // bands always.
 [[nodiscard]] std::uint32_t unwritten_bits(ElementType type);
 void fill_unwritten(std::span<std::byte> bytes, ElementType type);
+// Every element of `size` bytes becomes the first of `bits`.
+void fill_bits(std::span<std::byte> bytes, std::uint32_t bits, std::size_t size);
 // Whether all bytes still hold the fill.
 [[nodiscard]] bool is_unwritten(std::span<const std::byte> bytes, ElementType type);
 

@@ -15,6 +15,8 @@ namespace {
 using row_work::bits_at;
 using row_work::put_bits;
 
+}  // namespace
+
 // Of uint32 whose sums wrap, poison must stay far from all small numbers when up to 64 ranks add
 // theirs up: these are 2^32 times the golden ratio, the roots of 2 and of 3 (the parts behind the
 // point), numbers whose multiples stay away from integers longest. The last byte is zero, so that a
@@ -36,7 +38,7 @@ std::uint32_t poison_bits(ElementType type, Poison poison) {
   return poison == Poison::infinity ? patterns.infinity : patterns.huge;
 }
 
-void fill(std::span<std::byte> bytes, std::uint32_t bits, std::size_t size) {
+void fill_bits(std::span<std::byte> bytes, std::uint32_t bits, std::size_t size) {
   if (bytes.empty()) return;
   if (bits == (bits & 0xffU) * 0x01010101U) {  // the processor has an instruction for equal bytes
     std::memset(bytes.data(), static_cast<int>(bits & 0xffU), bytes.size());
@@ -54,8 +56,6 @@ void fill(std::span<std::byte> bytes, std::uint32_t bits, std::size_t size) {
   }
 }
 
-}  // namespace
-
 std::string_view name_of(Poison poison) {
   switch (poison) {
     case Poison::nan: return "nan";
@@ -66,14 +66,19 @@ std::string_view name_of(Poison poison) {
   return "stale";
 }
 
+ExactModel stale_model(std::int64_t columns, std::uint64_t salt) {
+  ExactModel other;
+  other.hidden = columns;
+  other.seed = spread(salt + 1);
+  return other;
+}
+
 void poison_rows(Matrix rows, Poison poison, std::uint64_t salt) {
   if (poison != Poison::stale) {
-    fill({rows.data, rows.bytes()}, poison_bits(rows.type, poison), bytes_of(rows.type));
+    fill_bits({rows.data, rows.bytes()}, poison_bits(rows.type, poison), bytes_of(rows.type));
     return;
   }
-  ExactModel other;
-  other.hidden = rows.columns;
-  other.seed = spread(salt + 1);
+  const ExactModel other = stale_model(rows.columns, salt);
   codec::with_codec(rows.type, [&]<class Element>(Element) {
     std::vector<std::int32_t> entry(static_cast<std::size_t>(rows.columns));
     for (std::int64_t row = 0; row < rows.rows; ++row) {
@@ -98,7 +103,7 @@ std::uint32_t unwritten_bits(ElementType type) {
 }
 
 void fill_unwritten(std::span<std::byte> bytes, ElementType type) {
-  fill(bytes, unwritten_bits(type), bytes_of(type));
+  fill_bits(bytes, unwritten_bits(type), bytes_of(type));
 }
 
 bool is_unwritten(std::span<const std::byte> bytes, ElementType type) {
