@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/rows/mix.hpp"
+
 namespace capsize {
 namespace {
 
@@ -17,30 +19,20 @@ void clear_rows(Matrix to, std::int64_t first, std::int64_t last) {
   std::memset(to.row(first), 0, static_cast<std::size_t>(last - first) * to.row_bytes());
 }
 
-// The rows of `in` at their place; the rest holds zeros.
-void place_rows(ConstMatrix in, std::int64_t at, Matrix out) {
+}  // namespace
+
+void place_rows(ConstMatrix in, std::int64_t at, Matrix out, bool clears) {
   const std::int64_t first = std::min(at, out.rows);
   const std::int64_t rows = std::min(in.rows, out.rows - first);
-  clear_rows(out, 0, first);
+  if (clears) clear_rows(out, 0, first);
   copy_rows(in, 0, out, first, rows);
-  clear_rows(out, first + rows, out.rows);
+  if (clears) clear_rows(out, first + rows, out.rows);
 }
 
-std::uint32_t mixed(std::uint32_t value) {
-  value ^= value >> 16U;
-  value *= 0x7feb352dU;
-  value ^= value >> 15U;
-  value *= 0x846ca68bU;
-  return value ^ (value >> 16U);
-}
-
-// A plan without mathematics: every element depends on the operation and on the elements of all
-// operands that stand at its place (rows are taken again from the first where there are too few).
-void mix(const LocalCall& call, Matrix out) {
-  const auto salt = static_cast<std::uint32_t>(call.salt ^ (call.salt >> 32U));
-  if (call.in.size() == 1 && call.in.front().rows == out.rows) {
+void mix_rows(std::span<const ConstMatrix> inputs, std::uint32_t salt, Matrix out) {
+  if (inputs.size() == 1 && inputs.front().rows == out.rows) {
     const std::uint32_t first = mixed(salt);
-    const std::byte* from = call.in.front().data;
+    const std::byte* from = inputs.front().data;
     for (std::size_t at = 0; at < out.bytes(); at += sizeof(std::uint32_t)) {
       std::uint32_t element = 0;
       std::memcpy(&element, from + at, sizeof element);
@@ -49,13 +41,13 @@ void mix(const LocalCall& call, Matrix out) {
     }
     return;
   }
+  const std::int64_t again = std::max<std::int64_t>(1, inputs.empty() ? 1 : inputs.front().rows);
   for (std::int64_t row = 0; row < out.rows; ++row) {
+    const std::uint32_t first = mixed(salt + static_cast<std::uint32_t>(row / again));
     for (std::int64_t column = 0; column < out.columns; ++column) {
       const std::size_t at = static_cast<std::size_t>(column) * sizeof(std::uint32_t);
-      std::uint32_t value = mixed(
-          salt + static_cast<std::uint32_t>(
-                     row / std::max<std::int64_t>(1, call.in.empty() ? 1 : call.in.front().rows)));
-      for (const ConstMatrix& in : call.in) {
+      std::uint32_t value = first;
+      for (const ConstMatrix& in : inputs) {
         if (in.rows == 0) continue;
         std::uint32_t element = 0;
         std::memcpy(&element, in.row(row % in.rows) + at, sizeof element);
@@ -65,8 +57,6 @@ void mix(const LocalCall& call, Matrix out) {
     }
   }
 }
-
-}  // namespace
 
 void compute_on_host(const Weights* weights, const LocalCall& call) {
   const Matrix out = call.out.front();
@@ -86,11 +76,11 @@ void compute_on_host(const Weights* weights, const LocalCall& call) {
   }
   if (call.kind == PlanOpKind::slice) return copy_rows(call.in[0], call.from_row, out, 0, out.rows);
   if (call.kind == PlanOpKind::copy && !call.in.empty()) {
-    return place_rows(call.in[0], call.to_row, out);
+    return place_rows(call.in[0], call.to_row, out, true);
   }
   // With mathematics, an operation that says nothing of what it computes passes its rows on.
-  if (weights != nullptr) return place_rows(call.in[0], 0, out);
-  mix(call, out);
+  if (weights != nullptr) return place_rows(call.in[0], 0, out, true);
+  mix_rows(call.in, static_cast<std::uint32_t>(call.salt ^ (call.salt >> 32U)), out);
 }
 
 }  // namespace capsize

@@ -31,6 +31,7 @@ class DeviceGraph {
 
 // What an unsuspecting program does inside a capture, and no graph can hold.
 enum class HostAction : std::uint8_t { synchronize, allocate, free, launch_elsewhere };
+[[nodiscard]] std::string_view name_of(HostAction action);  // "a wait for the device"
 
 class Device {
  public:

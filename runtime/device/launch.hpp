@@ -172,6 +172,7 @@ using Launch =
 
 // "norm", "all_gather": what a launch is called where a graph's nodes are told.
 [[nodiscard]] std::string_view name_of(const Launch& launch);
+[[nodiscard]] std::string_view name_of(CollectiveLaunch::Kind kind);
 
 // What a check or comparison found.
 struct Finding {

@@ -58,7 +58,11 @@ struct Whole {
   return estranged(whole.integer, whole.inexact);
 }
 
-// All of these round to the nearest, ties to even.
+// All of these round to the nearest, ties to even. What is no number becomes the one pattern that
+// GPUs leave, whatever it was made of: processors differ there, and sums must not.
+inline constexpr std::uint32_t kNoNumber16 = 0x7fffU;
+inline constexpr std::uint32_t kNoNumber32 = 0x7fffffffU;
+
 [[nodiscard]] constexpr float bf16_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(std::uint32_t{bits} << 16);
 }
@@ -66,9 +70,8 @@ struct Whole {
 [[nodiscard]] constexpr std::uint16_t float_to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
-  const std::uint32_t quiet = (bits >> 16) | 0x40U;  // rounding could carry a NaN into a number
   const std::uint32_t is_nan = mask_if_below(kInfinity, bits & ~kSign);
-  return static_cast<std::uint16_t>(chosen(is_nan, quiet, rounded));
+  return static_cast<std::uint16_t>(chosen(is_nan, kNoNumber16, rounded));
 }
 
 [[nodiscard]] constexpr float fp16_to_float(std::uint16_t bits) {
@@ -91,8 +94,13 @@ struct Whole {
   const std::uint32_t tiny =
       std::bit_cast<std::uint32_t>(std::bit_cast<float>(bounded) + 0.5F) - 0x3f000000U;
   const std::uint32_t number = chosen(mask_if_below(bounded, 0x38800000U), tiny, normal);
-  const std::uint32_t kept = chosen(mask_if_below(kInfinity, magnitude), 0x7e00U, number);
-  return static_cast<std::uint16_t>(((bits & kSign) >> 16) | kept);
+  const std::uint32_t is_nan = mask_if_below(kInfinity, magnitude);
+  return static_cast<std::uint16_t>(chosen(is_nan, kNoNumber16, ((bits & kSign) >> 16) | number));
+}
+
+[[nodiscard]] constexpr std::uint32_t float_to_fp32(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return chosen(mask_if_below(kInfinity, bits & ~kSign), kNoNumber32, bits);
 }
 
 // The same of integers, which are neither NaN nor small: less is to be done.
@@ -125,7 +133,7 @@ struct Codec {
   [[nodiscard]] static constexpr Bits of_float(float value) {
     if constexpr (kType == ElementType::bf16) return float_to_bf16(value);
     if constexpr (kType == ElementType::fp16) return float_to_fp16(value);
-    return static_cast<Bits>(std::bit_cast<std::uint32_t>(value));
+    return static_cast<Bits>(float_to_fp32(value));
   }
   [[nodiscard]] static constexpr std::int32_t integer(Bits bits) {
     if constexpr (kIsInteger) {

@@ -3,12 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "sim/content_hash.hpp"
-
 namespace capsize {
 namespace {
-
-constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
 
 using Row = std::vector<std::int32_t>;
 
@@ -51,24 +47,23 @@ LayerMathematics ExactModel::kind_of(std::int64_t layer) const {
 
 void entry_row(const ExactModel& model, std::uint64_t token, std::uint64_t step,
                std::span<std::int32_t> row) {
-  const std::uint64_t batch = spread(spread(model.seed + kOdd) ^ step);
-  const std::uint64_t place = spread((batch + kOdd) ^ token);
-  // Four elements of 16 bits from each hash.
+  const std::uint64_t place = entry_place(entry_batch(model.seed, step), token);
   std::uint64_t hash = 0;
-  for (std::size_t j = 0; j < row.size(); ++j, hash >>= 16) {
-    if (j % 4 == 0) hash = spread(place + (j / 4 + 1) * kOdd);
-    row[j] = static_cast<std::int32_t>(((hash & 0xffffU) * 255) >> 16) - 127;
+  for (std::size_t j = 0; j < row.size(); ++j) {
+    const auto which = static_cast<int>(j % kEntriesOfHash);
+    if (which == 0) hash = entry_hash(place, j / kEntriesOfHash);
+    row[j] = entry_element(hash, which);
   }
 }
 
 std::int8_t weight_at(const ExactModel& model, std::int64_t layer, LayerPart part, WeightKind kind,
                       std::int64_t expert, std::int64_t unit, std::int64_t column) {
-  const auto bits = [](auto number, int at) { return static_cast<std::uint64_t>(number) << at; };
-  const std::uint64_t place = bits(layer, 48) ^ bits(part, 47) ^ bits(kind, 45) ^ bits(expert, 32) ^
-                              bits(unit, 16) ^ bits(column, 0);
-  const std::uint64_t high = spread(spread(model.seed + 2 * kOdd) ^ place) >> 32;
-  if (kind == WeightKind::up) return static_cast<std::int8_t>(static_cast<int>(high * 3 >> 32) - 1);
-  return (high & 1U) != 0 ? std::int8_t{1} : std::int8_t{-1};
+  return exact_weight(model.seed, {.layer = layer,
+                                   .part = part,
+                                   .kind = kind,
+                                   .expert = expert,
+                                   .unit = unit,
+                                   .column = column});
 }
 
 Oracle::Oracle(const ExactModel& model) : model_(model) {

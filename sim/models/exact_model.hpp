@@ -29,6 +29,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/models/exact_data.hpp"
 #include "sim/models/layers.hpp"
 
 namespace capsize {
@@ -53,10 +54,7 @@ struct ExactModel {
 void entry_row(const ExactModel& model, std::uint64_t token, std::uint64_t step,
                std::span<std::int32_t> row);
 
-// The weights as pure functions of the seed and their place; what a rank holds is a part of them.
-enum class WeightKind : std::uint8_t { up, down, router };
-enum class LayerPart : std::uint8_t { attention, feed_forward };
-// `expert` is 0 but in experts; in the router `unit` is the expert.
+// The weights as pure functions of the seed and their place (exact_data.hpp).
 [[nodiscard]] std::int8_t weight_at(const ExactModel& model, std::int64_t layer, LayerPart part,
                                     WeightKind kind, std::int64_t expert, std::int64_t unit,
                                     std::int64_t column);
