@@ -10,6 +10,7 @@
 
 #include "runtime/binding.hpp"
 #include "runtime/comparison.hpp"
+#include "runtime/input_rows.hpp"
 #include "runtime/lanes.hpp"
 #include "runtime/placement.hpp"
 #include "runtime/run_context.hpp"
@@ -394,8 +395,7 @@ class Executor {
 
   Result<void> fill_inputs(const EventRun& event, const std::vector<Task>& tasks,
                            EventObservation& seen) {
-    RowSpace& space = backend_.rows();
-    std::vector<std::pair<std::int64_t, std::int64_t>> padded;  // rank, first padding row
+    InputRows inputs(backend_, data_, batch_, event.index);
     for (const Task& task : tasks) {
       for (std::size_t i = 0; i < task.body->input_rows.size(); ++i) {
         const Operand operand{Operand::Where::input, static_cast<std::int64_t>(i),
@@ -403,59 +403,13 @@ class Executor {
         const Matrix input = memory_[task.rank].at(operand, *task.body, RankMemory::Pool::eager);
         if (data_ == nullptr) {
           fill_plain(task, i, input);
-          continue;
+        } else if (auto entered = inputs.enter(ranks_[task.rank], task.placement, input);
+                   !entered) {
+          return entered;
         }
-        if (input.rows == 0) continue;  // a later pipeline stage receives its rows
-        if (auto filled = fill_tokens(task, input); !filled) return filled;
-        if (task.placement.real >= input.rows) continue;
-        poison_padding(event, rows_from(input, task.placement.real));
-        padded.emplace_back(ranks_[task.rank], task.placement.real);
       }
     }
-    const auto answers = space.answers();
-    if (!answers) return tl::unexpected(answers.error());
-    for (std::size_t i = 0; i < padded.size(); ++i) {
-      const RowSpace::Answer& each = (*answers)[i];
-      if (each.count > 0) {
-        tell_plain_padding(padded[i].first, padded[i].second + each.first.row, seen);
-      }
-    }
-    return {};
-  }
-
-  static Matrix rows_from(Matrix rows, std::int64_t first) {
-    rows.data = rows.row(first);
-    rows.rows -= first;
-    return rows;
-  }
-
-  Result<void> fill_tokens(const Task& task, Matrix input) {
-    const Placement& at = task.placement;
-    if (at.real <= 0) return {};
-    const auto rows = data_->rows(at.coordinate, batch_, at.first + at.real);
-    auto entry = backend_.rows().keep({data_->id(), at.coordinate, batch_, false}, rows.entry);
-    if (!entry) return tl::unexpected(std::move(entry.error()));
-    entry->data = entry->row(at.first);
-    entry->rows = input.rows = at.real;
-    backend_.rows().copy(*entry, input);
-    return {};
-  }
-
-  void poison_padding(const EventRun& event, const Matrix& padding) {
-    backend_.rows().fill(padding, unwritten_bits(padding.type));
-    const auto poison = static_cast<Poison>(event.index % kPoisons);
-    backend_.poison(padding, poison, static_cast<std::uint64_t>(event.index));
-    backend_.rows().ask_unwritten(padding);
-  }
-
-  // A padding row that holds no poison proves nothing.
-  static void tell_plain_padding(std::int64_t rank, std::int64_t row, EventObservation& seen) {
-    Mismatch mismatch;
-    mismatch.check = Check::padding;
-    mismatch.place = {.rank = rank, .kind = "input"};
-    mismatch.row = row;
-    tell_wrong(seen, std::move(mismatch),
-               "a padding row was not poisoned, so that nothing is known of what it does");
+    return inputs.check(seen);
   }
 
   void fill_plain(const Task& task, std::size_t input, const Matrix& rows) const {

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 
 namespace capsize {
 namespace {
+
+// Elements of rows and layers from which on another thread is worth its start.
+constexpr std::int64_t kWorkOfAThread = std::int64_t{1} << 18;
 
 // Tokens of different coordinates never share a number.
 std::uint64_t token_of(std::int64_t coordinate, std::int64_t index) {
@@ -38,27 +42,46 @@ ModelData::Batch& ModelData::batch_of(std::int64_t coordinate, std::uint64_t bat
   return batches_.emplace_back(Batch{.coordinate = coordinate, .batch = batch});
 }
 
+// The oracle's loops are plain and long where rows are: all processors share the new rows.
 void ModelData::grow(Batch& batch, std::int64_t count) {
   const ExactModel& model = weights_.model();
-  const auto columns = static_cast<std::size_t>(model.hidden);
-  const std::size_t element = bytes_of(type_);
-  batch.entry.resize(static_cast<std::size_t>(count) * columns * element);
+  const std::int64_t columns = model.hidden;
+  const std::int64_t first = batch.count;
+  batch.entry.resize(static_cast<std::size_t>(count * columns) * bytes_of(type_));
   batch.expected.resize(batch.entry.size());
-  std::vector<std::int32_t> entry(columns);
-  std::vector<std::int32_t> output(columns);
-  for (std::int64_t row = batch.count; row < count; ++row) {
-    entry_row(model, token_of(batch.coordinate, row), batch.batch, entry);
-    oracle_.forward(entry, output);
-    const std::size_t at = static_cast<std::size_t>(row) * columns * element;
-    for (std::size_t j = 0; j < columns; ++j) {
-      store(type_, batch.entry.data() + at + j * element, entry[j]);
-      store(type_, batch.expected.data() + at + j * element, output[j]);
-    }
-    const auto zeros = std::ranges::count(output, 0);
-    const std::int64_t before = row > 0 ? batch.nonzero.back() : 0;
-    batch.nonzero.push_back(before + static_cast<std::int64_t>(columns) - zeros);
+  batch.nonzero.resize(static_cast<std::size_t>(count));
+  const auto fill = [&](std::int64_t from, std::int64_t step) {
+    for (std::int64_t row = from; row < count; row += step) fill_row(batch, row);
+  };
+  const std::int64_t work = (count - first) * columns * model.layer_count();
+  const auto threads = std::clamp<std::int64_t>(work / kWorkOfAThread, 1,
+                                                std::max(1U, std::thread::hardware_concurrency()));
+  std::vector<std::thread> others;
+  for (std::int64_t i = 1; i < threads; ++i) others.emplace_back(fill, first + i, threads);
+  fill(first, threads);
+  for (std::thread& each : others) each.join();
+  for (std::int64_t row = std::max<std::int64_t>(first, 1); row < count; ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    batch.nonzero[at] += batch.nonzero[at - 1];
   }
   batch.count = count;
+}
+
+void ModelData::fill_row(Batch& batch, std::int64_t row) const {
+  const ExactModel& model = weights_.model();
+  const auto columns = static_cast<std::size_t>(model.hidden);
+  std::vector<std::int32_t> entry(columns);
+  std::vector<std::int32_t> output(columns);
+  entry_row(model, token_of(batch.coordinate, row), batch.batch, entry);
+  oracle_.forward(entry, output);
+  const std::size_t element = bytes_of(type_);
+  const std::size_t at = static_cast<std::size_t>(row) * columns * element;
+  for (std::size_t j = 0; j < columns; ++j) {
+    store(type_, batch.entry.data() + at + j * element, entry[j]);
+    store(type_, batch.expected.data() + at + j * element, output[j]);
+  }
+  batch.nonzero[static_cast<std::size_t>(row)] =
+      static_cast<std::int64_t>(columns) - std::ranges::count(output, 0);
 }
 
 std::vector<std::vector<std::int32_t>> ModelData::residuals(std::int64_t coordinate,

@@ -47,6 +47,7 @@ class ModelData {
   };
   [[nodiscard]] Batch& batch_of(std::int64_t coordinate, std::uint64_t batch);
   void grow(Batch& batch, std::int64_t count);
+  void fill_row(Batch& batch, std::int64_t row) const;
 
   Weights weights_;
   Oracle oracle_;

@@ -32,7 +32,7 @@ struct WeightShare {
   friend bool operator==(const WeightShare&, const WeightShare&) = default;
 };
 
-// The weights of a model, made once for all ranks; shares are views of them.
+// The weights of a model, made once for all ranks; shares are views of them. For one thread.
 class Weights {
  public:
   explicit Weights(const ExactModel& model);

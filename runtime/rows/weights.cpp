@@ -13,6 +13,7 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <optional>
 
 #include "runtime/rows/local_work.hpp"
 #include "runtime/rows/row_work.hpp"
@@ -290,15 +291,19 @@ void for_rows(ConstMatrix in, Matrix out, Add&& add) {
 
 struct Weights::Tables {
   ExactModel model;
-  std::vector<LayerTables> layers;
+  // Made when a rank of this process first computes with them: where a device does, none is.
+  std::vector<std::optional<LayerTables>> layers;
+
+  const LayerTables& of(std::int64_t layer) {
+    std::optional<LayerTables>& out = layers.at(static_cast<std::size_t>(layer));
+    if (!out) out = layer_tables(model, layer);
+    return *out;
+  }
 };
 
 Weights::Weights(const ExactModel& model) : tables_(std::make_unique<Tables>()) {
   tables_->model = model;
-  const std::int64_t layers = model.layer_count();
-  for (std::int64_t layer = 0; layer < layers; ++layer) {
-    tables_->layers.push_back(layer_tables(tables_->model, layer));
-  }
+  tables_->layers.resize(static_cast<std::size_t>(model.layer_count()));
 }
 
 Weights::~Weights() = default;
@@ -309,7 +314,7 @@ void Weights::apply(Role role, std::int64_t layer, const WeightShare& share, Con
                     Matrix out) const {
   assert(in.rows == out.rows && in.columns == out.columns && in.type == out.type);
   assert(in.columns == tables_->model.hidden);
-  const LayerTables& tables = tables_->layers.at(static_cast<std::size_t>(layer));
+  const LayerTables& tables = tables_->of(layer);
   if (role == Role::experts && tables.router) {
     std::vector<std::int32_t> keys(static_cast<std::size_t>(tables.router->keys()));
     const Share owned = share.experts;
