@@ -4,8 +4,6 @@
 #include <cstring>
 #include <functional>
 #include <limits>
-#include <numeric>
-#include <optional>
 #include <utility>
 
 #include "runtime/host_compute.hpp"
@@ -68,38 +66,10 @@ class Writable {
   std::byte* data_;
 };
 
-std::vector<std::int64_t> elements_of(std::span<const std::int64_t> rows, std::int64_t columns) {
-  std::vector<std::int64_t> out(rows.begin(), rows.end());
-  for (std::int64_t& each : out) each *= columns;
+std::vector<std::int64_t> elements_of(const LibraryCall& call) {
+  std::vector<std::int64_t> out = call.parts;
+  for (std::int64_t& each : out) each *= call.columns;
   return out;
-}
-
-std::int64_t sum_of(std::span<const std::int64_t> values) {
-  return std::accumulate(values.begin(), values.end(), std::int64_t{0});
-}
-
-// The rows of one member's part of a reduce-scatter: an unchecked call goes by what it writes, one
-// that divides by itself by what it reads.
-std::int64_t share_of(const Arrival& arrival) {
-  if (!arrival.floors) return arrival.out.rows;
-  return std::min(arrival.in.rows / std::ssize(arrival.communicator.members), arrival.out.rows);
-}
-
-// What all members of a communicator ask alike, as a number: one call, and its count. Sends and
-// receives are no matter of all.
-std::int64_t asked_by(const Arrival& arrival) {
-  constexpr std::int64_t kCall = std::int64_t{1} << 40;
-  if (is_point_to_point(arrival.kind)) return 0;
-  if (!arrival.sizes.empty()) return kCall + sum_of(arrival.sizes);
-  return kCall + (arrival.kind == PlanOpKind::reduce_scatter ? share_of(arrival) : arrival.in.rows);
-}
-
-constexpr std::int32_t kPathsMax = 4;
-
-// Whether ranks may come to one operation on different paths: those of one program never do.
-bool several_paths(const Lifecycle& lifecycle) {
-  return std::ranges::any_of(lifecycle.events,
-                             [](const PlanEvent& event) { return event.programs.size() > 1; });
 }
 
 Arrived refused(std::string text) {
@@ -134,7 +104,7 @@ void MpiBackend::tell(RankPhase phase) {
 
 // ---- communicators ----------------------------------------------------------------------------
 
-Result<std::int32_t> MpiBackend::communicator(const Key& key) {
+Result<std::int32_t> MpiBackend::communicator(const CommunicatorKey& key) {
   if (const auto known = communicators_.find(key); known != communicators_.end()) {
     return known->second;
   }
@@ -162,31 +132,24 @@ Result<void> MpiBackend::begin(const Lifecycle& lifecycle) {
 // All ranks make them in the order of the families: whoever waits for the others of its group waits
 // for ranks that are at an earlier family, or at this one.
 Result<void> MpiBackend::join(const Lifecycle& lifecycle) {
-  std::vector<std::int32_t> all(static_cast<std::size_t>(lifecycle.world));
-  std::iota(all.begin(), all.end(), 0);
-  auto world = communicator({std::move(all), -1, 0});
+  auto world = communicator(world_key(lifecycle));
   if (!world) return tl::unexpected(std::move(world.error()));
   world_ = *world;
   joined_.clear();
   groups_ = 0;
-  const std::int32_t paths = several_paths(lifecycle) ? kPathsMax : 1;
-  for (const PlanGroups& family : lifecycle.families) {
+  for (std::size_t family = 0; family < lifecycle.families.size(); ++family) {
     Joined& mine = joined_.emplace_back();
-    const std::int32_t group = family.group_of[static_cast<std::size_t>(rank_)];
-    if (group >= 0) {
-      mine.members = family.groups[static_cast<std::size_t>(group)];
-      mine.earlier = static_cast<std::int32_t>(
-          std::ranges::count_if(joined_,
-                                [&](const Joined& each) { return each.members == mine.members; }) -
-          1);
+    const PlanGroups& groups = lifecycle.families[family];
+    if (const std::int32_t group = groups.group_of[static_cast<std::size_t>(rank_)]; group >= 0) {
+      mine.keys = keys_of(lifecycle, family, static_cast<std::size_t>(group));
       mine.place = groups_ + static_cast<std::size_t>(group);
-      for (std::int32_t path = 0; path < paths; ++path) {
-        auto made = communicator({mine.members, mine.earlier, path});
+      for (const CommunicatorKey& key : mine.keys) {
+        auto made = communicator(key);
         if (!made) return tl::unexpected(std::move(made.error()));
         mine.communicators.push_back(*made);
       }
     }
-    groups_ += family.groups.size();
+    groups_ += groups.groups.size();
   }
   return {};
 }
@@ -221,9 +184,7 @@ Result<void> MpiBackend::leave_behind(const std::vector<std::int64_t>& told) {
   for (const Joined& mine : joined_) {
     if (mine.communicators.empty()) continue;
     if (told[1] == 0 && told[2 + 2 * mine.place] == -told[3 + 2 * mine.place]) continue;
-    for (std::int32_t path = 0; path < std::ssize(mine.communicators); ++path) {
-      communicators_.erase({mine.members, mine.earlier, path});
-    }
+    for (const CommunicatorKey& key : mine.keys) communicators_.erase(key);
     left = true;
   }
   return left ? join(*lifecycle_) : Result<void>{};
@@ -242,23 +203,11 @@ void MpiBackend::poison(Matrix rows, Poison poison, std::uint64_t salt) {
 Arrived MpiBackend::meet(const Arrival& arrival) {
   Joined& mine = joined_[static_cast<std::size_t>(arrival.communicator.family.index)];
   if (mine.communicators.empty()) return refused("this rank is in no group of the family");
-  const std::size_t path = (arrival.recorded ? 1U : 0U) + (arrival.registered ? 2U : 0U);
-  const std::int32_t over = mine.communicators[mine.communicators.size() > 1 ? path : 0];
   mine.asked += asked_by(arrival);
-  const auto run = [&] {
-    switch (arrival.kind) {
-      case PlanOpKind::reduce_scatter: return reduce_scatter(over, arrival);
-      case PlanOpKind::all_gather: return all_gather(over, arrival);
-      case PlanOpKind::all_reduce: return all_reduce(over, arrival);
-      case PlanOpKind::all_to_all: return all_to_all(over, arrival);
-      case PlanOpKind::broadcast: return broadcast(over, arrival);
-      case PlanOpKind::send: return send(over, arrival);
-      case PlanOpKind::recv: return receive(over, arrival);
-      // What moves no rows is still a place where all meet.
-      default: return arrived(module_.calls().barrier(over), 0, 0);
-    }
-  };
-  Arrived out = run();
+  const auto call = library_call_of(arrival);
+  Arrived out =
+      call ? run(mine.communicators[path_of(arrival, mine.communicators.size())], *call, arrival)
+           : refused(call.error());
   broken_ = broken_ || out.state == Arrived::State::failed;
   tell(RankPhase::runs);
   return out;
@@ -266,109 +215,39 @@ Arrived MpiBackend::meet(const Arrival& arrival) {
 
 Arrived MpiBackend::done(std::int64_t /*rank*/) { return {}; }  // every meeting ends in meet()
 
-Arrived MpiBackend::arrived(int error, std::int64_t sent, std::int64_t received) const {
-  if (error != 0) return refused(module_.calls().text(error));
-  return {.sent_rows = sent, .received_rows = received};
-}
-
-Arrived MpiBackend::reduce_scatter(std::int32_t over, const Arrival& arrival) {
-  const ConstMatrix& in = arrival.in;
-  const auto members = std::ssize(arrival.communicator.members);
-  const CapsizeElement type = element_of(in.type);
-  if (!arrival.sizes.empty()) {
-    if (std::ssize(arrival.sizes) != members) return refused("there is not one size a member");
-    const std::vector<std::int64_t> parts = elements_of(arrival.sizes, in.columns);
-    const std::int64_t own = arrival.sizes[static_cast<std::size_t>(arrival.position)];
-    const std::int64_t all = sum_of(arrival.sizes);
-    const Writable out(arrival.out, own, spare_out_);
-    return arrived(
-        module_.calls().reduce_scatter_parts(over, type, readable(in, all, arrival.out, spare_in_),
-                                             out.data(), parts.data(), members),
-        all, own);
-  }
-  const std::int64_t rows = share_of(arrival);
-  return arrived(module_.calls().reduce_scatter(
-                     over, type, readable(in, rows * members, arrival.out, spare_in_),
-                     arrival.out.data, rows * in.columns),
-                 rows * members, rows);
-}
-
-Arrived MpiBackend::all_gather(std::int32_t over, const Arrival& arrival) {
-  const ConstMatrix& in = arrival.in;
-  const auto members = std::ssize(arrival.communicator.members);
-  const CapsizeElement type = element_of(in.type);
-  const std::byte* from = readable(in, in.rows, arrival.out, spare_in_);
-  if (!arrival.sizes.empty()) {
-    if (std::ssize(arrival.sizes) != members) return refused("there is not one size a member");
-    const std::vector<std::int64_t> parts = elements_of(arrival.sizes, in.columns);
-    const std::int64_t all = sum_of(arrival.sizes);
-    const Writable out(arrival.out, all, spare_out_);
-    return arrived(module_.calls().all_gather_parts(over, type, from, in.rows * in.columns,
-                                                    out.data(), parts.data(), members),
-                   in.rows, all);
-  }
-  const Writable out(arrival.out, in.rows * members, spare_out_);
-  return arrived(module_.calls().all_gather(over, type, from, out.data(), in.rows * in.columns),
-                 in.rows, in.rows * members);
-}
-
-Arrived MpiBackend::all_reduce(std::int32_t over, const Arrival& arrival) {
-  const ConstMatrix& in = arrival.in;
-  const Writable out(arrival.out, in.rows, spare_out_);
-  return arrived(module_.calls().all_reduce(over, element_of(in.type),
-                                            readable(in, in.rows, arrival.out, spare_in_),
-                                            out.data(), in.rows * in.columns),
-                 in.rows, in.rows);
-}
-
-Arrived MpiBackend::all_to_all(std::int32_t over, const Arrival& arrival) {
-  const ConstMatrix& in = arrival.in;
-  const auto members = std::ssize(arrival.communicator.members);
-  const std::int64_t rows = in.rows / members;
-  const Writable out(arrival.out, rows * members, spare_out_);
-  return arrived(module_.calls().all_to_all(over, element_of(in.type),
-                                            readable(in, rows * members, arrival.out, spare_in_),
-                                            out.data(), rows * in.columns),
-                 rows * members, rows * members);
-}
-
-Arrived MpiBackend::broadcast(std::int32_t over, const Arrival& arrival) {
-  const ConstMatrix& in = arrival.in;
-  const Writable out(arrival.out, in.rows, spare_out_);
-  if (arrival.position == 0 && in.bytes() > 0) std::memmove(out.data(), in.data, in.bytes());
-  return arrived(
-      module_.calls().spread(over, element_of(in.type), out.data(), in.rows * in.columns), in.rows,
-      in.rows);
-}
-
-namespace {
-
-std::optional<std::int32_t> position_of_peer(const Arrival& arrival) {
-  const auto& members = arrival.communicator.members;
-  const auto found = std::ranges::find(members, arrival.peer);
-  if (found == members.end()) return std::nullopt;
-  return static_cast<std::int32_t>(found - members.begin());
-}
-
-}  // namespace
-
-Arrived MpiBackend::send(std::int32_t over, const Arrival& arrival) {
-  const auto peer = position_of_peer(arrival);
-  if (!peer) return refused("its peer is no rank of the group");
-  const ConstMatrix& in = arrival.in;
-  return arrived(
-      module_.calls().send(over, element_of(in.type), in.data, in.rows * in.columns, *peer),
-      in.rows, 0);
-}
-
-Arrived MpiBackend::receive(std::int32_t over, const Arrival& arrival) {
-  const auto peer = position_of_peer(arrival);
-  if (!peer) return refused("its peer is no rank of the group");
-  const Matrix& out = arrival.out;
-  std::int64_t received = 0;
-  const int error = module_.calls().receive(over, element_of(out.type), out.data,
-                                            out.rows * out.columns, *peer, &received);
-  return arrived(error, 0, out.columns > 0 ? received / out.columns : 0);
+Arrived MpiBackend::run(std::int32_t over, const LibraryCall& call, const Arrival& arrival) {
+  const CapsizeMpi& mpi = module_.calls();
+  const CapsizeElement type = element_of(call.type);
+  const std::byte* in = readable(arrival.in, call.reads, arrival.out, spare_in_);
+  const Writable out(arrival.out, call.writes, spare_out_);
+  const std::vector<std::int64_t> parts = elements_of(call);
+  const std::int64_t count = call.elements(call.rows);
+  const auto peer = static_cast<std::int32_t>(call.peer);
+  std::int64_t received = call.elements(call.received);
+  const auto issue = [&] {
+    switch (call.kind) {
+      case PlanOpKind::reduce_scatter:
+        return parts.empty() ? mpi.reduce_scatter(over, type, in, out.data(), count)
+                             : mpi.reduce_scatter_parts(over, type, in, out.data(), parts.data(),
+                                                        call.members);
+      case PlanOpKind::all_gather:
+        return parts.empty() ? mpi.all_gather(over, type, in, out.data(), count)
+                             : mpi.all_gather_parts(over, type, in, count, out.data(), parts.data(),
+                                                    call.members);
+      case PlanOpKind::all_reduce: return mpi.all_reduce(over, type, in, out.data(), count);
+      case PlanOpKind::all_to_all: return mpi.all_to_all(over, type, in, out.data(), count);
+      case PlanOpKind::broadcast: {
+        const std::size_t bytes = static_cast<std::size_t>(count) * bytes_of(call.type);
+        if (call.position == 0 && bytes > 0) std::memmove(out.data(), in, bytes);
+        return mpi.spread(over, type, out.data(), count);
+      }
+      case PlanOpKind::send: return mpi.send(over, type, in, count, peer);
+      case PlanOpKind::recv: return mpi.receive(over, type, out.data(), count, peer, &received);
+      default: return mpi.barrier(over);
+    }
+  };
+  if (const int error = issue(); error != 0) return refused(mpi.text(error));
+  return {.sent_rows = call.sent, .received_rows = call.columns > 0 ? received / call.columns : 0};
 }
 
 }  // namespace capsize

@@ -10,7 +10,6 @@
 //   Result<Observation> seen = execute(plan, options, **backend);
 #pragma once
 
-#include <compare>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +18,8 @@
 #include "runtime/backend.hpp"
 #include "runtime/host_rows.hpp"
 #include "runtime/processes/board.hpp"
+#include "runtime/processes/communicator_key.hpp"
+#include "runtime/processes/library_call.hpp"
 #include "runtime/processes/mpi_module.hpp"
 
 namespace capsize {
@@ -53,40 +54,20 @@ class MpiBackend : public Backend {
   [[nodiscard]] Result<bool> end_event(bool failed) override;
 
  private:
-  struct Key {
-    std::vector<std::int32_t> members;
-    // How many families of the plan have had the same group before: two families with equal groups
-    // are two communicators, as in the engines.
-    std::int32_t earlier = 0;
-    // What goes into a graph does not meet what is launched, nor one path of peer memory the other:
-    // where ranks of a plan can differ in that, each path is a communicator of its own.
-    std::int32_t path = 0;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
-
-  // This rank's group of a family.
+  // This rank's group of a family; none of them: it is in no group.
   struct Joined {
-    std::vector<std::int32_t> communicators;  // by path; empty: it is in no group
-    std::vector<std::int32_t> members;
-    std::int32_t earlier = 0;
+    std::vector<CommunicatorKey> keys;  // by path
+    std::vector<std::int32_t> communicators;
     std::size_t place = 0;   // among all groups of the plan
     std::int64_t asked = 0;  // of it in this event: calls and their counts
   };
 
   MpiBackend(const MpiModule& module, BoardWriter* board) : module_(module), board_(board) {}
   [[nodiscard]] Result<void> join(const Lifecycle& lifecycle);
-  [[nodiscard]] Result<std::int32_t> communicator(const Key& key);
+  [[nodiscard]] Result<std::int32_t> communicator(const CommunicatorKey& key);
   [[nodiscard]] Result<void> leave_behind(const std::vector<std::int64_t>& told);
   void tell(RankPhase phase);
-  [[nodiscard]] Arrived arrived(int error, std::int64_t sent, std::int64_t received) const;
-
-  [[nodiscard]] Arrived reduce_scatter(std::int32_t over, const Arrival& arrival);
-  [[nodiscard]] Arrived all_gather(std::int32_t over, const Arrival& arrival);
-  [[nodiscard]] Arrived all_reduce(std::int32_t over, const Arrival& arrival);
-  [[nodiscard]] Arrived all_to_all(std::int32_t over, const Arrival& arrival);
-  [[nodiscard]] Arrived broadcast(std::int32_t over, const Arrival& arrival);
-  [[nodiscard]] Arrived send(std::int32_t over, const Arrival& arrival);
-  [[nodiscard]] Arrived receive(std::int32_t over, const Arrival& arrival);
+  [[nodiscard]] Arrived run(std::int32_t over, const LibraryCall& call, const Arrival& arrival);
 
   HostRows rows_;
   MpiModule module_;
@@ -95,7 +76,7 @@ class MpiBackend : public Backend {
   bool broken_ = false;  // MPI gave an error in this event
   int rank_ = 0;
   int size_ = 1;
-  std::map<Key, std::int32_t> communicators_;
+  std::map<CommunicatorKey, std::int32_t> communicators_;
   const Lifecycle* lifecycle_ = nullptr;
   std::int32_t world_ = -1;     // the communicator of all ranks of the plan
   std::size_t groups_ = 0;      // of the plan

@@ -31,7 +31,7 @@ void die_with_parent() {
 }
 
 std::optional<int> launched_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "RANK"}) {
     const char* value = std::getenv(name);
     if (value == nullptr) continue;
     const std::string_view text(value);
@@ -42,7 +42,7 @@ std::optional<int> launched_rank() {
   return std::nullopt;
 }
 
-Result<std::unique_ptr<RankProcess>> RankProcess::start(const std::string& board_path) {
+Result<std::unique_ptr<RankLife>> RankLife::start(const std::string& board_path) {
   die_with_parent();
   auto board = Board::open(board_path);
   if (!board) return tl::unexpected(std::move(board.error()));
@@ -51,25 +51,36 @@ Result<std::unique_ptr<RankProcess>> RankProcess::start(const std::string& board
     return tl::unexpected(Error{"rank", "no launcher has given this process a rank of the board's",
                                 "ranks are started by capsize run and capsize agree"});
   }
-  std::unique_ptr<RankProcess> out(new RankProcess(*std::move(board), *rank));
+  std::unique_ptr<RankLife> out(new RankLife(*std::move(board), *rank));
   writer_of_process = &out->writer_;
-  struct sigaction action {};
-  action.sa_handler = end_as_told;
-  (void)sigaction(SIGTERM, &action, nullptr);
+  out->watch_for_the_end();
   out->writer_.attach();
-  auto module = MpiModule::open();
-  if (!module) return tl::unexpected(std::move(module.error()));
-  auto backend = MpiBackend::start(*module, &out->writer_);
-  if (!backend) return tl::unexpected(std::move(backend.error()));
-  out->backend_ = *std::move(backend);
-  // MPI may have taken the signal for itself.
-  (void)sigaction(SIGTERM, &action, nullptr);
-  out->writer_.enter(RankPhase::idle);
   return out;
 }
 
-RankProcess::~RankProcess() { writer_of_process = nullptr; }
+RankLife::~RankLife() { writer_of_process = nullptr; }
 
-void RankProcess::finish() { writer_.enter(RankPhase::finished); }
+void RankLife::watch_for_the_end() const {
+  struct sigaction action {};
+  action.sa_handler = end_as_told;
+  (void)sigaction(SIGTERM, &action, nullptr);
+}
+
+void RankLife::finish() { writer_.enter(RankPhase::finished); }
+
+Result<std::unique_ptr<RankProcess>> RankProcess::start(const std::string& board_path) {
+  auto life = RankLife::start(board_path);
+  if (!life) return tl::unexpected(std::move(life.error()));
+  std::unique_ptr<RankProcess> out(new RankProcess);
+  out->life_ = *std::move(life);
+  auto module = MpiModule::open();
+  if (!module) return tl::unexpected(std::move(module.error()));
+  auto backend = MpiBackend::start(*module, &out->board());
+  if (!backend) return tl::unexpected(std::move(backend.error()));
+  out->backend_ = *std::move(backend);
+  out->life_->watch_for_the_end();
+  out->board().enter(RankPhase::idle);
+  return out;
+}
 
 }  // namespace capsize

@@ -17,7 +17,6 @@
 #include <thread>
 #include <utility>
 
-#include "runtime/processes/launcher.hpp"
 #include "runtime/processes/processes.hpp"
 
 namespace capsize {
@@ -109,7 +108,8 @@ class Supervision {
   LaunchEnd run() {
     const StopSignals signals;
     const Subreaper subreaper;
-    auto started = start_launcher(launch_.ranks, launch_.arguments, launch_.folder);
+    auto started =
+        start_launcher(launch_.ranks, launch_.arguments, launch_.folder, launch_.through);
     if (!started) {
       end_ = {.how = LaunchEnd::How::not_started,
               .text = std::move(started.error().text),
@@ -235,7 +235,7 @@ class Supervision {
     if (WIFEXITED(status_) && WEXITSTATUS(status_) == 0 && all_in(RankPhase::finished)) return true;
     if (WIFSIGNALED(status_)) {
       end_ = {.how = LaunchEnd::How::died, .signal = WTERMSIG(status_)};
-      end_.text = "mpirun " + ended_by(end_.signal);
+      end_.text = std::string(name_of(launch_.through)) + " " + ended_by(end_.signal);
       return true;
     }
     const auto absent = first_in({RankPhase::absent});
@@ -271,8 +271,8 @@ class Supervision {
     const bool none =
         std::ranges::all_of(views_, [](const BoardView& view) { return view.process.pid == 0; });
     if (ended_) {
-      end_.text = "the ranks could not be started: mpirun ended with status " +
-                  std::to_string(WEXITSTATUS(status_));
+      end_.text = "the ranks could not be started: " + std::string(name_of(launch_.through)) +
+                  " ended with status " + std::to_string(WEXITSTATUS(status_));
     } else {
       end_.text =
           (none ? std::string("no rank has") : "rank " + std::to_string(rank) + " has not") +

@@ -1,5 +1,6 @@
-// Starts ranks as processes (mpirun), watches their board, and ends in one of a few ways, each
-// within its deadline. Whatever way it is, its processes are gone when it returns, and only they.
+// Starts ranks as processes (launcher.hpp), watches their board, and ends in one of a few ways,
+// each within its deadline. Whatever way it is, its processes are gone when it returns, and only
+// they.
 //
 //   auto folder = RunFolder::create();
 //   auto board = Board::create(8);
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "runtime/processes/board.hpp"
+#include "runtime/processes/launcher.hpp"
 
 namespace capsize {
 
@@ -24,6 +26,7 @@ struct Launch {
   int ranks = 1;
   std::vector<std::string> arguments;  // of each rank; the program's path comes first
   std::string folder;                  // where the launcher may write
+  LaunchThrough through = LaunchThrough::mpirun;
   // Nobody posted for so long, and nobody works by itself: the ranks hang.
   std::chrono::milliseconds deadline = std::chrono::seconds(5);
   // The same although a rank says that it works by itself.
