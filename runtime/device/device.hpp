@@ -50,7 +50,7 @@ class Device {
 
   // Answers of checks and comparisons: `slots` of them, all forgotten by `reset`. `findings` waits.
   virtual void reset_findings(std::size_t slots) = 0;
-  [[nodiscard]] virtual Result<std::vector<Finding>> findings() = 0;
+  [[nodiscard]] virtual Result<std::vector<DeviceFinding>> findings() = 0;
 
   // From here on launches are kept instead of run; `end_capture` gives the graph, or says what was
   // done that no graph can hold. The stream is usable behind it either way.

@@ -109,13 +109,14 @@ void meet(CollectiveLaunch::Kind kind, const CollectiveItem& item) {
   }
 }
 
-void tell(std::span<Finding> findings, std::size_t slot, std::int64_t count, std::int64_t first) {
+void tell(std::span<DeviceFinding> findings, std::size_t slot, std::int64_t count,
+          std::int64_t first) {
   if (count == 0 || slot >= findings.size()) return;
   findings[slot].count += count;
   findings[slot].first = std::min(findings[slot].first, first);
 }
 
-void check(const CheckLaunch::Item& item, std::span<Finding> findings) {
+void check(const CheckLaunch::Item& item, std::span<DeviceFinding> findings) {
   const auto most = static_cast<std::int32_t>(
       std::clamp<std::int64_t>(item.bound, 0, std::int64_t{codec::kLargestExact}));
   const std::uint32_t fill = unwritten_bits(item.rows.type);
@@ -133,13 +134,13 @@ void check(const CheckLaunch::Item& item, std::span<Finding> findings) {
 }
 
 void compare_rows(ConstMatrix found, ConstMatrix expected, std::size_t slot,
-                  std::span<Finding> findings) {
+                  std::span<DeviceFinding> findings) {
   const Difference difference = compare(found, expected);
   tell(findings, slot, difference.count,
        difference.first.row * found.columns + difference.first.column);
 }
 
-void verify(const VerifyLaunch::Item& item, std::span<Finding> findings) {
+void verify(const VerifyLaunch::Item& item, std::span<DeviceFinding> findings) {
   std::vector<std::byte> bytes(item.found.bytes());
   const Matrix expected{bytes.data(), item.found.rows, item.found.columns, item.found.type};
   generate({expected, item.seed, item.first_token, item.step});
@@ -147,7 +148,7 @@ void verify(const VerifyLaunch::Item& item, std::span<Finding> findings) {
 }
 
 struct Runner {
-  std::span<Finding> findings;
+  std::span<DeviceFinding> findings;
 
   void operator()(const FillLaunch& what) const { std::ranges::for_each(what.items, fill); }
   void operator()(const GenerateLaunch& what) const { std::ranges::for_each(what.items, generate); }
@@ -200,7 +201,7 @@ class HostGraph : public DeviceGraph {
 
 }  // namespace
 
-void launch_on_host(const Launch& what, std::span<Finding> findings) {
+void launch_on_host(const Launch& what, std::span<DeviceFinding> findings) {
   std::visit(Runner{findings}, what);
 }
 
@@ -237,9 +238,9 @@ void HostDevice::launch(const Launch& what) {
   ++work_.launches;
 }
 
-void HostDevice::reset_findings(std::size_t slots) { findings_.assign(slots, Finding{}); }
+void HostDevice::reset_findings(std::size_t slots) { findings_.assign(slots, DeviceFinding{}); }
 
-Result<std::vector<Finding>> HostDevice::findings() {
+Result<std::vector<DeviceFinding>> HostDevice::findings() {
   return outside_captures("a copy to the host").map([&] { return findings_; });
 }
 

@@ -18,7 +18,7 @@
 namespace capsize {
 
 // Does one launch, at once. Answers of checks are added to `findings`, by their slots.
-void launch_on_host(const Launch& what, std::span<Finding> findings);
+void launch_on_host(const Launch& what, std::span<DeviceFinding> findings);
 
 class HostDevice : public Device {
  public:
@@ -31,7 +31,7 @@ class HostDevice : public Device {
   void launch(const Launch& what) override;
 
   void reset_findings(std::size_t slots) override;
-  [[nodiscard]] Result<std::vector<Finding>> findings() override;
+  [[nodiscard]] Result<std::vector<DeviceFinding>> findings() override;
 
   [[nodiscard]] Result<void> begin_capture() override;
   [[nodiscard]] Result<std::unique_ptr<DeviceGraph>> end_capture() override;
@@ -55,7 +55,7 @@ class HostDevice : public Device {
   std::vector<std::byte> device_slab_;
   std::vector<std::byte> host_slab_;
   std::vector<std::vector<std::byte>> kept_;
-  std::vector<Finding> findings_;
+  std::vector<DeviceFinding> findings_;
   std::optional<Capture> capture_;
   Work work_;
 };

@@ -175,11 +175,11 @@ using Launch =
 [[nodiscard]] std::string_view name_of(CollectiveLaunch::Kind kind);
 
 // What a check or comparison found.
-struct Finding {
+struct DeviceFinding {
   static constexpr std::int64_t kNone = INT64_MAX;
   std::int64_t count = 0;      // of elements
   std::int64_t first = kNone;  // the first of them, counted row by row
-  friend bool operator==(const Finding&, const Finding&) = default;
+  friend bool operator==(const DeviceFinding&, const DeviceFinding&) = default;
 };
 
 }  // namespace capsize

@@ -72,18 +72,18 @@ TEST(HostDevice, AnswersAreCountedWhereTheyBelong) {
   const VerifyLaunch verify{{{rows.all(), 7, 100, 2, 1}}};
   device.reset_findings(2);
   device.launch(verify);
-  EXPECT_EQ(device.findings().value(), (std::vector<Finding>{{}, {}}));
+  EXPECT_EQ(device.findings().value(), (std::vector<DeviceFinding>{{}, {}}));
   rows.set_bits(1, 3, 0x7fc0U);
   rows.set_bits(2, 0, unwritten_bits(kType));
   device.launch(verify);
-  EXPECT_EQ(device.findings().value(), (std::vector<Finding>{{}, {.count = 2, .first = 8}}));
+  EXPECT_EQ(device.findings().value(), (std::vector<DeviceFinding>{{}, {.count = 2, .first = 8}}));
   device.reset_findings(3);
   using Check = CheckLaunch::Kind;
   device.launch(CheckLaunch{{{rows.all(), Check::inexact, 127, 0},
                              {rows.all(), Check::unwritten, 0, 1},
                              {rows.all(), Check::touched, 0, 2}}});
   EXPECT_EQ(device.findings().value(),
-            (std::vector<Finding>{{.count = 2, .first = 8}, {1, 10}, {14, 0}}));
+            (std::vector<DeviceFinding>{{.count = 2, .first = 8}, {1, 10}, {14, 0}}));
 }
 
 // Would catch: launches of a capture that run at once, a graph that runs in another order or
