@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,16 @@ class DeviceGraph {
 enum class HostAction : std::uint8_t { synchronize, allocate, free, launch_elsewhere };
 [[nodiscard]] std::string_view name_of(HostAction action);  // "a wait for the device"
 
+// The device runtime's own: a cudaStream_t points to one.
+struct DeviceStream;
+
+// What a library of the device does on a stream: it issues, and waits for nothing of the device. It
+// owns what it needs, as a graph may call it again.
+struct LibraryWork {
+  std::string name;
+  std::function<Result<void>(DeviceStream* stream)> issue;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -47,6 +58,19 @@ class Device {
   [[nodiscard]] virtual Result<std::vector<std::byte>> read(ConstMatrix rows) = 0;
 
   virtual void launch(const Launch& what) = 0;
+
+  // Work of a library behind what was launched, in the order of the stream; in a capture it becomes
+  // part of the graph. Answers the names of the nodes that the graph has of it. A device that lends
+  // its stream to nobody refuses.
+  [[nodiscard]] virtual Result<std::vector<std::string>> issue(const LibraryWork& work) {
+    return tl::unexpected(Error{work.name, "this device lends its stream to no library",
+                                "run it with another backend"});
+  }
+  // Memory for such work, another piece with every call; it stays until the device goes.
+  [[nodiscard]] virtual Result<std::span<std::byte>> reserve(std::size_t bytes) {
+    return tl::unexpected(Error{"device", "it has no " + std::to_string(bytes) + " bytes to lend",
+                                "run it with another backend"});
+  }
 
   // Answers of checks and comparisons: `slots` of them, all forgotten by `reset`. `findings` waits.
   virtual void reset_findings(std::size_t slots) = 0;

@@ -186,24 +186,28 @@ struct Runner {
   }
 };
 
-class HostGraph : public DeviceGraph {
- public:
-  explicit HostGraph(std::vector<Launch> launches) : launches_(std::move(launches)) {
-    for (const Launch& launch : launches_) nodes_.emplace_back(name_of(launch));
-  }
-  [[nodiscard]] const std::vector<std::string>& nodes() const override { return nodes_; }
-  [[nodiscard]] const std::vector<Launch>& launches() const { return launches_; }
-
- private:
-  std::vector<Launch> launches_;
-  std::vector<std::string> nodes_;
-};
-
 }  // namespace
 
 void launch_on_host(const Launch& what, std::span<DeviceFinding> findings) {
   std::visit(Runner{findings}, what);
 }
+
+class HostDevice::Graph : public DeviceGraph {
+ public:
+  explicit Graph(std::vector<Step> steps) : steps_(std::move(steps)) {
+    for (const Step& step : steps_) {
+      const auto* launch = std::get_if<Launch>(&step);
+      nodes_.push_back(launch != nullptr ? std::string(name_of(*launch))
+                                         : std::get<LibraryWork>(step).name);
+    }
+  }
+  [[nodiscard]] const std::vector<std::string>& nodes() const override { return nodes_; }
+  [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
+
+ private:
+  std::vector<Step> steps_;
+  std::vector<std::string> nodes_;
+};
 
 Result<std::span<std::byte>> HostDevice::memory(std::size_t bytes, bool host) {
   std::vector<std::byte>& slab = host ? host_slab_ : device_slab_;
@@ -231,11 +235,26 @@ void HostDevice::run(const Launch& what) {
 
 void HostDevice::launch(const Launch& what) {
   if (capture_) {
-    if (!capture_->refused) capture_->launches.push_back(what);
+    if (!capture_->refused) capture_->steps.emplace_back(what);
     return;
   }
   run(what);
   ++work_.launches;
+}
+
+Result<std::vector<std::string>> HostDevice::issue(const LibraryWork& work) {
+  if (capture_) {
+    if (!capture_->refused) capture_->steps.emplace_back(work);
+  } else if (auto issued = work.issue(nullptr); !issued) {
+    return tl::unexpected(std::move(issued.error()));
+  }
+  return std::vector{work.name};
+}
+
+Result<std::span<std::byte>> HostDevice::reserve(std::size_t bytes) {
+  return outside_captures("an allocation").map([&] {
+    return std::span(reserved_.emplace_back(bytes));
+  });
 }
 
 void HostDevice::reset_findings(std::size_t slots) { findings_.assign(slots, DeviceFinding{}); }
@@ -256,7 +275,7 @@ Result<std::unique_ptr<DeviceGraph>> HostDevice::end_capture() {
   }
   Capture ended = *std::exchange(capture_, std::nullopt);
   if (ended.refused) return tl::unexpected(*std::move(ended.refused));
-  return std::make_unique<HostGraph>(std::move(ended.launches));
+  return std::make_unique<Graph>(std::move(ended.steps));
 }
 
 void HostDevice::launch_graph(const DeviceGraph& graph) {
@@ -265,13 +284,24 @@ void HostDevice::launch_graph(const DeviceGraph& graph) {
     return;
   }
   // A graph is launched on the device that made it.
-  for (const Launch& each : static_cast<const HostGraph&>(graph).launches()) run(each);
+  for (const Step& each : static_cast<const Graph&>(graph).steps()) {
+    if (const auto* what = std::get_if<Launch>(&each)) {
+      run(*what);
+      continue;
+    }
+    auto issued = std::get<LibraryWork>(each).issue(nullptr);
+    if (!issued && !error_) error_ = std::move(issued.error());
+  }
   ++work_.graphs;
 }
 
 Result<void> HostDevice::act(HostAction action) { return outside_captures(name_of(action)); }
 
-Result<void> HostDevice::wait() { return outside_captures("a wait for the device"); }
+Result<void> HostDevice::wait() {
+  if (auto outside = outside_captures("a wait for the device"); !outside) return outside;
+  if (!error_) return {};
+  return tl::unexpected(*std::exchange(error_, std::nullopt));
+}
 
 Result<void> HostDevice::outside_captures(std::string_view what) {
   if (!capture_) return {};

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "runtime/device/device.hpp"
@@ -29,6 +30,9 @@ class HostDevice : public Device {
   [[nodiscard]] Result<std::vector<std::byte>> read(ConstMatrix rows) override;
 
   void launch(const Launch& what) override;
+  // A library is given no stream: it does its work at once, or when a graph comes to it.
+  [[nodiscard]] Result<std::vector<std::string>> issue(const LibraryWork& work) override;
+  [[nodiscard]] Result<std::span<std::byte>> reserve(std::size_t bytes) override;
 
   void reset_findings(std::size_t slots) override;
   [[nodiscard]] Result<std::vector<DeviceFinding>> findings() override;
@@ -42,9 +46,12 @@ class HostDevice : public Device {
   [[nodiscard]] Work work() override { return work_; }
 
  private:
+  // What a graph repeats.
+  using Step = std::variant<Launch, LibraryWork>;
+  class Graph;
   // A capture that is under way, and why it can give no graph any more.
   struct Capture {
-    std::vector<Launch> launches;
+    std::vector<Step> steps;
     std::optional<Error> refused;
   };
 
@@ -55,8 +62,10 @@ class HostDevice : public Device {
   std::vector<std::byte> device_slab_;
   std::vector<std::byte> host_slab_;
   std::vector<std::vector<std::byte>> kept_;
+  std::vector<std::vector<std::byte>> reserved_;
   std::vector<DeviceFinding> findings_;
   std::optional<Capture> capture_;
+  std::optional<Error> error_;  // of a graph; told by the next wait
   Work work_;
 };
 

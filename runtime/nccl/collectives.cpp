@@ -120,12 +120,12 @@ Arrived issue(const NcclLibrary& library, const LibraryCall& call, const NcclOpe
   return out;
 }
 
-Result<void> largest(const NcclLibrary& library, std::int64_t* values, std::size_t count,
+Result<void> largest(const NcclLibrary& library, std::uint32_t* values, std::size_t count,
                      NcclCommunicator* over, DeviceStream* stream) {
   const NcclCalls& calls = library.calls();
   const NcclStatus status = settle(
       calls, over,
-      calls.all_reduce(values, values, count, NcclType::int64, NcclReduction::max, over, stream));
+      calls.all_reduce(values, values, count, NcclType::uint32, NcclReduction::max, over, stream));
   if (status != NcclStatus::success) return tl::unexpected(library.error_of(status, over));
   return {};
 }

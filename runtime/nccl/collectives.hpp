@@ -25,7 +25,7 @@ struct NcclOperands {
                             DeviceStream* stream);
 
 // Of each value the largest that a member brings; in the device's memory, in place.
-[[nodiscard]] Result<void> largest(const NcclLibrary& library, std::int64_t* values,
+[[nodiscard]] Result<void> largest(const NcclLibrary& library, std::uint32_t* values,
                                    std::size_t count, NcclCommunicator* over, DeviceStream* stream);
 
 }  // namespace capsize

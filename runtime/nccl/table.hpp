@@ -21,7 +21,7 @@
 namespace capsize {
 
 struct NcclCommunicator;  // NCCL's own
-struct DeviceStream;      // the device runtime's own: a cudaStream_t points to one
+struct DeviceStream;      // runtime/device/device.hpp
 
 // As wide as C makes them.
 enum class NcclStatus : std::uint32_t {
@@ -34,7 +34,7 @@ enum class NcclStatus : std::uint32_t {
   remote_error = 6,
   in_progress = 7,
 };
-enum class NcclType : std::uint32_t { uint32 = 3, int64 = 4, fp16 = 6, fp32 = 7, bf16 = 9 };
+enum class NcclType : std::uint32_t { uint32 = 3, fp16 = 6, fp32 = 7, bf16 = 9 };
 enum class NcclReduction : std::uint32_t { sum = 0, max = 2 };
 
 [[nodiscard]] NcclType nccl_type_of(ElementType type);

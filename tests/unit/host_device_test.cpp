@@ -126,5 +126,48 @@ TEST(HostDevice, CapturesRefuseWhatNoGraphHolds) {
   }
 }
 
+// Would catch: work of a library that is done while it is captured, out of order, or once only; an
+// error of it that nobody tells; memory that moves when more is asked for.
+TEST(HostDevice, WorkOfALibraryIsPartOfAGraph) {
+  HostDevice device;
+  OwnedMatrix rows = counting(1, 2);
+  int seen = 0;
+  int failing = 0;
+  const LibraryWork work{"reduce", [&, matrix = rows.all()](DeviceStream*) -> Result<void> {
+                           seen = seen * 10 + load(kType, matrix.data);
+                           if (failing == 0) return {};
+                           return tl::unexpected(Error{"reduce", "no peer", ""});
+                         }};
+  ASSERT_TRUE(device.begin_capture());
+  device.launch(FillLaunch{{{rows.all(), 0}}});
+  EXPECT_EQ(device.issue(work), std::vector<std::string>{"reduce"});
+  EXPECT_FALSE(device.reserve(8));
+  ASSERT_FALSE(device.end_capture());
+
+  ASSERT_TRUE(device.begin_capture());
+  ASSERT_TRUE(device.issue(work));
+  device.launch(FillLaunch{{{rows.all(), 0}}});
+  ASSERT_TRUE(device.issue(work));
+  const auto graph = device.end_capture();
+  ASSERT_TRUE(graph) << graph.error().text;
+  EXPECT_EQ((*graph)->nodes(), (std::vector<std::string>{"reduce", "fill", "reduce"}));
+  EXPECT_EQ(seen, 0);
+  device.launch_graph(**graph);
+  EXPECT_EQ(seen, 10);
+  device.launch_graph(**graph);
+  EXPECT_EQ(seen, 1000);
+  EXPECT_TRUE(device.wait());
+  failing = 1;
+  device.launch_graph(**graph);
+  EXPECT_EQ(device.wait().error().text, "no peer");
+  EXPECT_TRUE(device.wait());
+
+  const auto first = device.reserve(8);
+  ASSERT_TRUE(first);
+  std::fill(first->begin(), first->end(), std::byte{7});
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(device.reserve(64));
+  EXPECT_EQ((*first)[7], std::byte{7});
+}
+
 }  // namespace
 }  // namespace capsize::host_device_test

@@ -32,7 +32,6 @@ using capsize::NcclUniqueId;
 // ---- rows ---------------------------------------------------------------------------------------
 
 std::size_t bytes_of(NcclType type) {
-  if (type == NcclType::int64) return 8;
   return type == NcclType::bf16 || type == NcclType::fp16 ? 2 : 4;
 }
 
@@ -72,26 +71,22 @@ void combine(const char* from, char* to, std::size_t count) {
 
 void combine_largest(const char* from, char* to, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
-    std::int64_t a = 0;
-    std::int64_t b = 0;
-    std::memcpy(&a, to + i * 8, 8);
-    std::memcpy(&b, from + i * 8, 8);
-    if (b > a) std::memcpy(to + i * 8, &b, 8);
+    std::uint32_t a = 0;
+    std::uint32_t b = 0;
+    std::memcpy(&a, to + i * sizeof a, sizeof a);
+    std::memcpy(&b, from + i * sizeof b, sizeof b);
+    if (b > a) std::memcpy(to + i * sizeof b, &b, sizeof b);
   }
 }
 
 void add(const std::vector<char>& from, char* to, std::size_t count, NcclType type) {
   using capsize::ElementType;
+  using capsize::codec::Codec;
   switch (type) {
-    case NcclType::bf16:
-      return combine<capsize::codec::Codec<ElementType::bf16>>(from.data(), to, count);
-    case NcclType::fp16:
-      return combine<capsize::codec::Codec<ElementType::fp16>>(from.data(), to, count);
-    case NcclType::fp32:
-      return combine<capsize::codec::Codec<ElementType::fp32>>(from.data(), to, count);
-    case NcclType::uint32:
-      return combine<capsize::codec::Codec<ElementType::uint32>>(from.data(), to, count);
-    case NcclType::int64: return combine_largest(from.data(), to, count);
+    case NcclType::bf16: return combine<Codec<ElementType::bf16>>(from.data(), to, count);
+    case NcclType::fp16: return combine<Codec<ElementType::fp16>>(from.data(), to, count);
+    case NcclType::fp32: return combine<Codec<ElementType::fp32>>(from.data(), to, count);
+    case NcclType::uint32: return combine<Codec<ElementType::uint32>>(from.data(), to, count);
   }
 }
 
@@ -155,7 +150,11 @@ void take(const Call& call) {
       get(over, 0, call.out, call.bytes());
       for (int from = 1; from < over.ranks; ++from) {
         get(over, from, part.data(), call.bytes());
-        add(part, call.out_at(0), call.count, call.type);
+        if (call.reduction == NcclReduction::max) {
+          combine_largest(part.data(), call.out_at(0), call.count);
+        } else {
+          add(part, call.out_at(0), call.count, call.type);
+        }
       }
     }
   }
@@ -179,7 +178,7 @@ NcclStatus enter(const Call& call) {
   }
   const bool largest = call.reduction == NcclReduction::max;
   if (call.bytes() > kMessageMax || call.peer >= call.over->ranks ||
-      largest != (call.type == NcclType::int64)) {
+      (largest && call.type != NcclType::uint32)) {
     call.over->trouble = "too much, to nobody, or a sum that the fake does not know";
     return NcclStatus::invalid_argument;
   }

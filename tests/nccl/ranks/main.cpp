@@ -55,7 +55,7 @@ class HostNccl {
 
   Result<bool> end_event(bool failed) {
     life_.board().enter(failed ? RankPhase::failed : RankPhase::ends);
-    std::int64_t any = failed ? 1 : 0;
+    std::uint32_t any = failed ? 1 : 0;
     auto told = largest(library_, &any, 1, communicators_.world(), nullptr);
     if (!told) return tl::unexpected(std::move(told.error()));
     life_.board().enter(RankPhase::runs);
