@@ -1,8 +1,13 @@
 #include "cli/execution.hpp"
 
+#include <unistd.h>
+
+#include <array>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <mutex>
@@ -11,6 +16,7 @@
 
 #include "cli/ranks.hpp"
 #include "runtime/executor.hpp"
+#include "runtime/processes/stop_signals.hpp"
 #include "runtime/reference.hpp"
 #include "scenarios/agree/parallel.hpp"
 #include "scenarios/formats/run_trace.hpp"
@@ -19,6 +25,29 @@
 
 namespace capsize::cli {
 namespace {
+
+// A trace that is being written: a process that is stopped leaves no half of it. One at a time.
+class UnfinishedTrace {
+ public:
+  explicit UnfinishedTrace(const std::string& path) : signals_(keep(path)) {}
+
+ private:
+  // The name stands there before a signal can ask for it.
+  static auto keep(const std::string& path) -> void (*)(int) {
+    place_.fill(0);  // a name that is too long is none of a file
+    if (path.size() < place_.size()) std::memcpy(place_.data(), path.data(), path.size());
+    return end;
+  }
+  // The process ends as the signal would have ended it.
+  static void end(int signal) {
+    (void)unlink(place_.data());
+    (void)std::signal(signal, SIG_DFL);
+    (void)std::raise(signal);
+  }
+
+  static inline std::array<char, PATH_MAX> place_{};
+  StopSignals signals_;
+};
 
 // What one thread keeps between jobs.
 struct Worker {
@@ -31,6 +60,7 @@ Result<Observation> execute_here(const RunJob& job, const std::string& trace_pat
     return execute(job.plan, job.options, worker.backend, watcher, &worker.context);
   };
   if (trace_path.empty()) return run(nullptr);
+  const UnfinishedTrace stopped(unfinished_trace(trace_path));
   auto trace = RunTrace::create(trace_path, job.plan);
   if (!trace) return tl::unexpected(std::move(trace.error()).within("--trace"));
   auto seen = run(trace->get());

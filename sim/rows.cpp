@@ -159,7 +159,7 @@ class Walker {
     push_scattered(op, tensor.layout);
     tensor.rows.push({SplitKind::parts, op.group, size_of(op.group)});
     for (const Coordinates& at : extremes({&tensor.rows}, op.group)) {
-      equal_ends(tensor.rows, at, op.group, "its rows do not divide into equal parts");
+      equal_ends(tensor.rows, at, op.group, "its rows do not divide into equal parts", true);
     }
   }
 
@@ -280,12 +280,13 @@ class Walker {
 
   // The first and the last position of `axis` hold equal rows, the other axes standing at `at`.
   void equal_ends(const RankRows& rows, const Coordinates& at, GroupId axis,
-                  std::string_view reason) {
+                  std::string_view reason, bool in_own_call) {
     Coordinates first = at;
     Coordinates last = at;
     first.push_back({axis, 0});
     last.push_back({axis, size_of(axis) - 1});
-    equal(rows_at(step_.exprs, rows, first), rows_at(step_.exprs, rows, last), first, reason, true);
+    must_equal(rows_at(step_.exprs, rows, first), rows_at(step_.exprs, rows, last), first,
+               {.reason = reason, .between_ranks = true, .in_own_call = in_own_call});
   }
 
   // All ranks of each group of `group` hold the same number of rows.
@@ -294,7 +295,9 @@ class Walker {
       const GroupId axis = rows.splits.at(i).axis;
       if (!step_.topology->crosses(group, axis)) continue;
       if (step_.topology->covers(group, axis)) {
-        for (const Coordinates& at : extremes({&rows}, axis)) equal_ends(rows, at, axis, reason);
+        for (const Coordinates& at : extremes({&rows}, axis)) {
+          equal_ends(rows, at, axis, reason, false);
+        }
       } else {
         equal_rank_by_rank(group, rows, reason);
       }
@@ -315,24 +318,27 @@ class Walker {
       const Expr first = rows_at(step_.exprs, rows, coordinates(shape.rank(0)));
       for (std::int64_t i = 1; i < shape.size; ++i) {
         const Coordinates at = coordinates(shape.rank(i));
-        equal(first, rows_at(step_.exprs, rows, at), at, reason, true);
+        must_equal(first, rows_at(step_.exprs, rows, at), at,
+                   {.reason = reason, .between_ranks = true, .in_own_call = false});
       }
     }
   }
 
-  void equal(Expr left, Expr right, const Coordinates& at, std::string_view reason,
-             bool between_ranks = false) {
+  void equal(Expr left, Expr right, const Coordinates& at, std::string_view reason) {
+    must_equal(left, right, at, {.reason = reason});
+  }
+
+  // `asks` says why, and who can see it.
+  void must_equal(Expr left, Expr right, const Coordinates& at, Obligation asks) {
     if (left == right) return;
     std::int64_t rank = 0;
     for (const Coordinate& each : at) {
       rank += each.position * step_.topology->family(each.axis).groups.front().stride;
     }
-    add({.kind = ObligationKind::equal,
-         .left = left,
-         .right = right,
-         .reason = reason,
-         .between_ranks = between_ranks,
-         .rank = static_cast<std::int32_t>(rank)});
+    asks.left = left;
+    asks.right = right;
+    asks.rank = static_cast<std::int32_t>(rank);
+    add(asks);
   }
 
   void never(std::string_view reason) { add({.kind = ObligationKind::never, .reason = reason}); }

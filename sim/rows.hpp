@@ -27,6 +27,7 @@ struct Obligation {
   std::int32_t block = 0;   // which layer block and operation asks
   std::int32_t op = 0;
   bool between_ranks = false;  // the two sides are the rows of two ranks of one group
+  bool in_own_call = true;     // a rank's own counts show it, so that a library can check it
   std::int32_t rank = 0;       // a rank that sees it
 };
 

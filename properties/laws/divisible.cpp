@@ -8,6 +8,7 @@
 
 #include "properties/plan_report.hpp"
 #include "properties/set_case.hpp"
+#include "properties/unequal_counts.hpp"
 
 namespace capsize {
 namespace {
@@ -51,17 +52,37 @@ Witness witness_of(const SymbolicStep& plan, const Obligation* asks, Witness wit
   return witness;
 }
 
-// A wrong count raises where the library checks it. Where it does not, counts that differ between
-// ranks hang (or corrupt), and equal counts into a buffer of another size corrupt without a word;
-// so does a layout that does not fit.
-Symptom symptom_of(const SymbolicStep& plan, const Obligation& asks, bool group_capture) {
-  if (asks.kind == ObligationKind::never) return Symptom::silent_corruption;
+// Whether n rows make a call over `asks`' group that is wrong on some rank whatever others bring.
+bool own_call_fails(const DerivedStep& step, const Obligation& asks, std::int64_t n) {
+  const auto is_broken = [&](const Obligation& other) {
+    return other.in_own_call && other.block == asks.block && other.op == asks.op &&
+           first_broken(step.plan.exprs, {&other, 1}, n) != nullptr;
+  };
+  return asks.in_own_call || std::ranges::any_of(step.requirement.walked.obligations, is_broken);
+}
+
+// How much of the rows that a rank brings every other one takes.
+std::int64_t share_of(const SymbolicStep& plan, const Obligation& asks, Expr rows, std::int64_t n) {
   const Op& op = op_of(plan, asks);
-  if (!group_capture || !op.group.valid()) return Symptom::clean_error;
-  if (plan.topology->family(op.group).transport_captured == Transport::checked) {
-    return Symptom::clean_error;
-  }
-  return asks.between_ranks ? Symptom::hang : Symptom::silent_corruption;
+  const bool cut = op.kind == OpKind::reduce_scatter && !asks.in_own_call;
+  return plan.exprs.value_at(rows, n) / (cut ? plan.topology->size_of(op.group) : 1);
+}
+
+// A wrong count raises where the library checks it, which looks at one rank's call. What it does
+// not see, counts that differ between ranks, hangs or corrupts; equal counts into a buffer of
+// another size corrupt without a word, and so does a layout that does not fit.
+Symptom symptom_of(const DerivedStep& step, const Obligation& asks, std::int64_t n,
+                   bool group_capture) {
+  if (asks.kind == ObligationKind::never) return Symptom::silent_corruption;
+  const SymbolicStep& plan = step.plan;
+  const Op& op = op_of(plan, asks);
+  if (!op.group.valid()) return Symptom::clean_error;
+  const bool checks =
+      !group_capture || plan.topology->family(op.group).transport_captured == Transport::checked;
+  if (checks && own_call_fails(step, asks, n)) return Symptom::clean_error;
+  if (!asks.between_ranks) return Symptom::silent_corruption;
+  return symptom_of_unequal(share_of(plan, asks, asks.left, n),
+                            share_of(plan, asks, asks.right, n));
 }
 
 // What is seen of n rows. An operation that goes wrong without a word lets the step go on: the
@@ -70,7 +91,7 @@ Symptom symptom_at(const DerivedStep& step, std::int64_t n, bool group_capture) 
   std::span<const Obligation> left = step.requirement.walked.obligations;
   Symptom seen = Symptom::clean_error;
   while (const Obligation* asks = first_broken(step.plan.exprs, left, n)) {
-    seen = symptom_of(step.plan, *asks, group_capture);
+    seen = symptom_of(step, *asks, n, group_capture);
     if (seen != Symptom::silent_corruption) return seen;
     left = left.subspan(static_cast<std::size_t>(asks - left.data()) + 1);
   }

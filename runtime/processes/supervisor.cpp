@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "runtime/processes/processes.hpp"
+#include "runtime/processes/stop_signals.hpp"
 
 namespace capsize {
 namespace {
@@ -34,34 +35,8 @@ constexpr std::size_t kOutputKept = 4096;
 
 std::atomic<int> caught = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
-constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP};
 
 void remember(int signal) { caught = signal; }
-
-// While one of these lives, signals that would end the process are remembered instead. Those that
-// are ignored (nohup) stay so.
-class StopSignals {
- public:
-  StopSignals() {
-    caught = 0;
-    for (std::size_t i = 0; i < kStops.size(); ++i) {
-      struct sigaction action {};
-      action.sa_handler = remember;
-      (void)sigaction(kStops.at(i), nullptr, &before_.at(i));
-      if (before_.at(i).sa_handler != SIG_IGN) (void)sigaction(kStops.at(i), &action, nullptr);
-    }
-  }
-  ~StopSignals() {
-    for (std::size_t i = 0; i < kStops.size(); ++i) {
-      (void)sigaction(kStops.at(i), &before_.at(i), nullptr);
-    }
-  }
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
-
- private:
-  std::array<struct sigaction, kStops.size()> before_{};
-};
 
 // While one of these lives, processes whose parent has died become children of this one, so that
 // nothing of them is left behind where nobody else asks for them (containers).
@@ -106,7 +81,8 @@ class Supervision {
   Supervision& operator=(const Supervision&) = delete;
 
   LaunchEnd run() {
-    const StopSignals signals;
+    caught = 0;
+    const StopSignals signals(remember);  // they are looked at between two looks at the ranks
     const Subreaper subreaper;
     auto started =
         start_launcher(launch_.ranks, launch_.arguments, launch_.folder, launch_.through);

@@ -9,8 +9,6 @@
 namespace capsize {
 namespace {
 
-std::string unfinished(const std::string& path) { return path + ".part"; }
-
 Error cannot_write(const std::string& path, int why) {
   return {path, std::string("cannot be written: ") + std::strerror(why),
           "name a file in a folder that can be written"};
@@ -29,10 +27,12 @@ Result<void> put_in_place(std::FILE* file, bool failed, const std::string& writt
 
 }  // namespace
 
+std::string unfinished_trace(const std::string& path) { return path + ".part"; }
+
 Result<std::unique_ptr<RunTrace>> RunTrace::create(const std::string& path, const Lifecycle& plan,
                                                    Lines lines) {
   std::unique_ptr<RunTrace> out(new RunTrace(path, plan));
-  out->written_ = lines == Lines::at_once ? path : unfinished(path);
+  out->written_ = lines == Lines::at_once ? path : unfinished_trace(path);
   out->file_ = std::fopen(out->written_.c_str(), "wb");
   if (out->file_ == nullptr) return tl::unexpected(cannot_write(path, errno));
   if (lines == Lines::at_once) (void)std::setvbuf(out->file_, nullptr, _IOLBF, 1 << 12);
@@ -80,7 +80,7 @@ Result<void> RunTrace::finish() {
 
 Result<std::unique_ptr<MergedTrace>> MergedTrace::create(const std::string& path) {
   std::unique_ptr<MergedTrace> out(new MergedTrace(path));
-  out->file_ = std::fopen(unfinished(path).c_str(), "wb");
+  out->file_ = std::fopen(unfinished_trace(path).c_str(), "wb");
   if (out->file_ == nullptr) return tl::unexpected(cannot_write(path, errno));
   return out;
 }
@@ -88,7 +88,7 @@ Result<std::unique_ptr<MergedTrace>> MergedTrace::create(const std::string& path
 MergedTrace::~MergedTrace() {
   if (file_ == nullptr) return;
   (void)std::fclose(file_);
-  (void)std::remove(unfinished(path_).c_str());
+  (void)std::remove(unfinished_trace(path_).c_str());
 }
 
 void MergedTrace::add(const std::string& part) {
@@ -101,7 +101,7 @@ void MergedTrace::add(const std::string& part) {
 }
 
 Result<void> MergedTrace::finish() {
-  return put_in_place(std::exchange(file_, nullptr), failed_, unfinished(path_), path_);
+  return put_in_place(std::exchange(file_, nullptr), failed_, unfinished_trace(path_), path_);
 }
 
 }  // namespace capsize

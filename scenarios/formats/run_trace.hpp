@@ -17,6 +17,9 @@
 
 namespace capsize {
 
+// Where a trace lies until its run is over.
+[[nodiscard]] std::string unfinished_trace(const std::string& path);
+
 class RunTrace : public Watcher {
  public:
   // Where the lines go: beside their place until the run is over; or at once, line by line, so that

@@ -37,6 +37,22 @@ constexpr const char* kUniverse = R"({
     {"axis": "prefill_sizes", "values": ["tiny"],
      "words": ["--enforce-piecewise-cuda-graph", "--piecewise-cuda-graph-tokens", "{sizes}"]}]})";
 
+// Context shards of different lengths meet in one sum over all ranks: 8 rows are 4, 2 and 2 of
+// three ranks, 2048 are 683, 683 and 682. No library compares the counts of ranks.
+constexpr const char* kUneven = R"({
+  "schema": 1, "universe": "uneven", "title": "Uneven shards in one sum", "engine": "sglang",
+  "launch": ["--attn-cp-size", "3", "--enable-prefill-context-parallel", "--disable-cuda-graph"],
+  "models": [{"name": "dense", "model_config": {
+    "architectures": ["LayerCommunicatorForCausalLM"], "num_hidden_layers": 2, "hidden_size": 1024,
+    "num_attention_heads": 16, "vocab_size": 32000, "intermediate_size": 4096}}],
+  "sizes": {"few": [6, 8, 1539, 2048]},
+  "axes": [
+    {"axis": "tp", "values": [3, 6], "words": ["--tp-size", "{}"]},
+    {"axis": "model", "values": ["dense"]},
+    {"axis": "rules", "values": ["23906"]},
+    {"axis": "prefill_sizes", "values": ["few"],
+     "words": ["--enforce-piecewise-cuda-graph", "--piecewise-cuda-graph-tokens", "{sizes}"]}]})";
+
 std::vector<MemberChoices> all_members(const Universe& universe) {
   std::vector<MemberChoices> out;
   for (std::uint64_t number = 0; number < universe.members; ++number) {
@@ -141,6 +157,19 @@ TEST_F(AgreeProgram, AFalsifiedPredictionIsAViolationAndAScenario) {
   const ChildRun again = run({"run", written->files[0], "--rows-max", "16"});
   EXPECT_EQ(again.exit_status, 1) << again.out << again.err;
   EXPECT_THAT(again.out, HasSubstr("warm_up of 4 tokens on prefill"));
+}
+
+// Would catch a clean error that is predicted where no library looks, and a hang where chunks of
+// nearly as many rows end with wrong sums.
+TEST(Agreement, CountsThatDifferBetweenRanksShowAsPredicted) {
+  const auto universe = read_universe(kUneven);
+  ASSERT_TRUE(universe) << universe.error().where << universe.error().text;
+  const Agreement agreement = agreement_on(*universe, {});
+  for (const Disagreement& each : agreement.disagreements) {
+    ADD_FAILURE() << each.predicted.size << ": " << each.text;
+  }
+  EXPECT_EQ(agreement.count(Symptom::hang, Symptom::hang), 2U);
+  EXPECT_EQ(agreement.count(Symptom::silent_corruption, Symptom::silent_corruption), 6U);
 }
 
 // Would catch members that could not be executed, or sizes that nobody saw, behind a pass.

@@ -1,15 +1,22 @@
 // capsize run as a program: what it prints before and behind a run, its JSON, its files and its
 // exit status, on plans that are small enough to know every row of the table.
 #include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
+#include <thread>
 
 #include "scenarios/formats/observation.hpp"
+#include "scenarios/formats/run_trace.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -146,6 +153,34 @@ TEST_F(RunProgram, TraceJUnitAndJsonTellOneRun) {
   EXPECT_FALSE(std::filesystem::exists(path_of("trace.jsonl.part")));
   EXPECT_THAT(read("junit.xml"), HasSubstr("tests=\"" + std::to_string(observed->events.size()) +
                                            "\" failures=\"0\""));
+}
+
+// Would catch half of a trace that lies about after Ctrl-C, and a status that hides the signal.
+TEST_F(RunProgram, InterruptedItLeavesNoTrace) {
+  const std::string trace = path_of("trace.jsonl");
+  const std::string unfinished = unfinished_trace(trace);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    (void)std::signal(SIGINT, SIG_DFL);  // a shell's background job ignores it
+    (void)std::freopen("/dev/null", "w", stdout);
+    execl(CAPSIZE_PROGRAM, CAPSIZE_PROGRAM, "run", "--rules", "23972", "--trace", trace.c_str(),
+          "--", "--model-path", "deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct",
+          "--trust-remote-code", "--tp", "8", "--moe-dense-tp-size", "1", nullptr);
+    _exit(127);
+  }
+  // It runs for many seconds, and has written something.
+  std::error_code error;
+  const auto is_written = [&] { return std::filesystem::file_size(unfinished, error) + 1 > 1; };
+  for (int i = 0; i < 3000 && !is_written(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(is_written());
+  EXPECT_EQ(kill(pid, SIGINT), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+  EXPECT_FALSE(std::filesystem::exists(trace));
 }
 
 // Would catch a planted fault that is not told, a hang without the ranks that wait, and a law that
