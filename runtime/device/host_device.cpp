@@ -210,9 +210,12 @@ class HostDevice::Graph : public DeviceGraph {
 };
 
 Result<std::span<std::byte>> HostDevice::memory(std::size_t bytes, bool host) {
-  std::vector<std::byte>& slab = host ? host_slab_ : device_slab_;
-  if (slab.size() < bytes) slab.resize(bytes);
-  return std::span(slab);
+  Slab& slab = host ? host_slab_ : device_slab_;
+  if (slab.bytes < bytes) {
+    slab.memory = std::make_unique<Line[]>((bytes + sizeof(Line) - 1) / sizeof(Line));
+    slab.bytes = bytes;
+  }
+  return std::span(slab.memory == nullptr ? nullptr : slab.memory[0].bytes, slab.bytes);
 }
 
 Result<ConstMatrix> HostDevice::keep(ConstMatrix rows) {

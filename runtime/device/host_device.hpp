@@ -59,8 +59,17 @@ class HostDevice : public Device {
   // An error where a capture is under way, which it ends: `what` cannot be part of a graph.
   [[nodiscard]] Result<void> outside_captures(std::string_view what);
 
-  std::vector<std::byte> device_slab_;
-  std::vector<std::byte> host_slab_;
+  // Memory begins with a cache line, as a device's does.
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  struct Slab {
+    std::unique_ptr<Line[]> memory;
+    std::size_t bytes = 0;
+  };
+
+  Slab device_slab_;
+  Slab host_slab_;
   std::vector<std::vector<std::byte>> kept_;
   std::vector<std::vector<std::byte>> reserved_;
   std::vector<DeviceFinding> findings_;

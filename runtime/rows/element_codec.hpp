@@ -119,8 +119,9 @@ inline constexpr std::uint32_t kNoNumber32 = 0x7fffffffU;
 
 // One element type: its bits, the integer in them, the bits of an integer of magnitude up to 2^24
 // (that are exact where the type holds it), its own addition.
-template <ElementType kType>
+template <ElementType kElementType>
 struct Codec {
+  static constexpr ElementType kType = kElementType;
   static constexpr bool kIsInteger = kType == ElementType::uint32;
   using Bits = std::conditional_t<bytes_of(kType) == 2, std::uint16_t, std::uint32_t>;
 
@@ -170,7 +171,7 @@ struct Codec {
 
 // Calls `body` with the codec of the type: `with_codec(type, [&]<class Element>(Element) { ... })`.
 template <class Body>
-decltype(auto) with_codec(ElementType type, Body&& body) {
+constexpr decltype(auto) with_codec(ElementType type, Body&& body) {
   switch (type) {
     case ElementType::bf16: return body(Codec<ElementType::bf16>{});
     case ElementType::fp16: return body(Codec<ElementType::fp16>{});

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "runtime/rows/norm_steps.hpp"
 #include "runtime/rows/row_work.hpp"
 
 namespace capsize {
@@ -13,46 +14,13 @@ namespace {
 using row_work::bits_at;
 using row_work::put_bits;
 
-// Sums of a sound run have magnitudes up to 2^8. What lies far beyond holds poison, and folding
-// could bring it back among the sound ones: it stays strange, from layer to layer.
-std::int32_t wrapped(std::int32_t value) {
-  constexpr std::int32_t kFarthest = 512;
-  const std::int32_t beyond = ((kFarthest - value) | (kFarthest + value)) >> 31;
-  const std::int32_t folded = ((value + 128) & 255) - 128;
-  return (folded & ~beyond) | (codec::kStrange & beyond);
-}
-
-// What folding leaves: magnitudes up to 2^7, or strange. The squares of all but very long rows have
-// room in 32 bits.
-using Narrow = std::int16_t;
+// The squares of all but very long rows have room in 32 bits.
 constexpr std::int64_t kShortRow = 64;
 static_assert(kShortRow * codec::kStrange * codec::kStrange < INT32_MAX);
 
 // floor(sqrt(number)), for which a double has room: its root is rounded, but not up to an integer.
 std::int64_t integer_root(std::int64_t number) {
   return static_cast<std::int64_t>(std::sqrt(static_cast<double>(number)));
-}
-
-// The smallest magnitudes that a norm makes 1, 2 and 3: 4 |r| >= q, 3q, 5q.
-struct Thresholds {
-  Narrow one = 0;
-  Narrow two = 0;
-  Narrow three = 0;
-};
-
-Thresholds thresholds(std::int64_t squares, std::int64_t columns) {
-  const std::int64_t q = std::max<std::int64_t>(1, integer_root(squares / columns));
-  const auto at_least = [q](std::int64_t odd) { return static_cast<Narrow>((odd * q + 3) / 4); };
-  return {at_least(1), at_least(3), at_least(5)};
-}
-
-Narrow normalized(Narrow value, const Thresholds& at) {
-  const auto sign = static_cast<Narrow>(value < 0 ? -1 : 0);
-  const auto magnitude = static_cast<Narrow>((value ^ sign) - sign);
-  const auto steps =
-      static_cast<Narrow>((magnitude >= at.one ? 1 : 0) + (magnitude >= at.two ? 1 : 0) +
-                          (magnitude >= at.three ? 1 : 0));
-  return static_cast<Narrow>((steps ^ sign) - sign);
 }
 
 template <class Sum, class Row>
@@ -65,9 +33,9 @@ Sum squares_of(const Row& row) {
 // `row` is used up.
 template <class Element, class Row>
 void norm_row(Row& row, std::byte* out, std::int64_t columns) {
-  const Thresholds at = thresholds(
-      columns <= kShortRow ? squares_of<std::int32_t>(row) : squares_of<std::int64_t>(row),
-      columns);
+  const std::int64_t squares =
+      columns <= kShortRow ? squares_of<std::int32_t>(row) : squares_of<std::int64_t>(row);
+  const Thresholds at = thresholds_of(integer_root(squares / columns));
   for (Narrow& element : row) element = normalized(element, at);
   for (std::int64_t j = 0; j < columns; ++j) {
     put_bits<Element>(out, j, Element::of_integer(row[static_cast<std::size_t>(j)]));
