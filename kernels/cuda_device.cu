@@ -58,6 +58,8 @@ class CudaDevice : public Device {
   [[nodiscard]] Result<ConstMatrix> keep(ConstMatrix rows) override;
   [[nodiscard]] Result<std::vector<std::byte>> read(ConstMatrix rows) override;
   void launch(const Launch& what) override;
+  [[nodiscard]] Result<std::vector<std::string>> issue(const LibraryWork& work) override;
+  [[nodiscard]] Result<std::span<std::byte>> reserve(std::size_t bytes) override;
   void reset_findings(std::size_t slots) override;
   [[nodiscard]] Result<std::vector<DeviceFinding>> findings() override;
   [[nodiscard]] Result<void> begin_capture() override;
@@ -73,6 +75,8 @@ class CudaDevice : public Device {
   void refuse(std::string_view what, std::string words);
   [[nodiscard]] Result<void> outside_captures(std::string_view what);
   [[nodiscard]] Result<std::unique_ptr<DeviceGraph>> graph_of(cudaGraph_t captured);
+  // The graph that the stream's launches go to; null where there is none.
+  [[nodiscard]] cudaGraph_t captured_so_far() const;
   void begin_span();
 
   std::string name_;
@@ -81,6 +85,7 @@ class CudaDevice : public Device {
   DeviceMemory slab_;
   std::span<std::byte> host_slab_;
   gpu::Arena kept_{std::size_t{16} << 20};
+  std::vector<DeviceMemory> reserved_;
   DeviceMemory findings_;
   DeviceMemory cell_;  // a FindingTable
   std::size_t slots_ = 0;
@@ -185,6 +190,49 @@ void CudaDevice::launch(const Launch& what) {
     ++work_.launches;
   }
   std::visit([this](const auto& launch) { gpu::enqueue(launcher_, launch); }, what);
+}
+
+cudaGraph_t CudaDevice::captured_so_far() const {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  cudaGraph_t graph = nullptr;
+  const cudaError_t asked = cudaStreamGetCaptureInfo(stream_, &status, nullptr, &graph);
+  return asked == cudaSuccess && status == cudaStreamCaptureStatusActive ? graph : nullptr;
+}
+
+Result<std::vector<std::string>> CudaDevice::issue(const LibraryWork& work) {
+  if (refused_) return tl::unexpected(*refused_);
+  // A cudaStream_t, as device.hpp says.
+  auto* stream = reinterpret_cast<DeviceStream*>(stream_);
+  if (!capturing_) {
+    begin_span();
+    if (Result<void> issued = work.issue(stream); !issued) return tl::unexpected(issued.error());
+    return std::vector<std::string>();
+  }
+  std::vector<cudaGraphNode_t> before = gpu::nodes_in_order(captured_so_far());
+  const Result<void> issued = work.issue(stream);
+  cudaGraph_t graph = captured_so_far();
+  if (!issued || graph == nullptr) {
+    refuse(work.name, work.name + (issued ? " ended the capture" : ": " + issued.error().text));
+    return tl::unexpected(*refused_);
+  }
+  std::ranges::sort(before);
+  std::vector<std::string> names;
+  for (cudaGraphNode_t node : gpu::nodes_in_order(graph)) {
+    if (std::ranges::binary_search(before, node)) continue;
+    names.push_back(gpu::name_of(node, launcher_));
+  }
+  return names;
+}
+
+Result<std::span<std::byte>> CudaDevice::reserve(std::size_t bytes) {
+  if (const Result<void> outside = outside_captures("an allocation"); !outside) {
+    return tl::unexpected(outside.error());
+  }
+  reserved_.push_back(DeviceMemory::of(bytes));
+  std::byte* data = reserved_.back().data();
+  if (data != nullptr) return std::span(data, bytes);
+  return tl::unexpected(Error{"memory", name_ + " has no " + std::to_string(bytes) + " bytes left",
+                              "cap the rows, or run fewer ranks"});
 }
 
 void CudaDevice::reset_findings(std::size_t slots) {

@@ -75,7 +75,15 @@ std::string name_of_kind(cudaGraphNodeType type) {
   return "node of kind " + std::to_string(static_cast<int>(type));
 }
 
-std::string name_of_node(Node node, const Launcher& launcher) {
+}  // namespace
+
+std::vector<Node> nodes_in_order(cudaGraph_t graph) {
+  std::vector<Node> nodes = nodes_of(graph);
+  const Edges edges = edges_of(graph);
+  return is_chain(nodes, edges) ? nodes : in_order(nodes, edges);
+}
+
+std::string name_of(Node node, const Launcher& launcher) {
   cudaGraphNodeType type = cudaGraphNodeTypeEmpty;
   (void)cudaGraphNodeGetType(node, &type);
   if (type == cudaGraphNodeTypeKernel) {
@@ -89,15 +97,11 @@ std::string name_of_node(Node node, const Launcher& launcher) {
   return name_of_kind(type);
 }
 
-}  // namespace
-
 std::vector<std::string> node_names(cudaGraph_t graph, const Launcher& launcher) {
-  std::vector<Node> nodes = nodes_of(graph);
-  const Edges edges = edges_of(graph);
-  if (!is_chain(nodes, edges)) nodes = in_order(nodes, edges);
+  const std::vector<Node> nodes = nodes_in_order(graph);
   std::vector<std::string> names;
   names.reserve(nodes.size());
-  for (Node node : nodes) names.push_back(name_of_node(node, launcher));
+  for (Node node : nodes) names.push_back(name_of(node, launcher));
   return names;
 }
 

@@ -1,5 +1,6 @@
 // Captures and graphs of a GPU: what nodes they have, what no graph can hold, and how sequences of
 // launches that were captured run again.
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include "tests/gpu/device_pair.hpp"
@@ -157,6 +158,46 @@ TEST(GraphsOnAGpu, AnswerWhereverAnswersLie) {
     EXPECT_EQ((*found)[0], DeviceFinding());
     EXPECT_EQ((*found)[1], (DeviceFinding{.count = 64, .first = 0}));
   }
+}
+
+// A library that fills rows with zeros.
+LibraryWork zeros(Matrix rows) {
+  return {"zeros", [rows](DeviceStream* stream) -> Result<void> {
+            const cudaError_t status =
+                cudaMemsetAsync(rows.data, 0, rows.bytes(), reinterpret_cast<cudaStream_t>(stream));
+            if (status == cudaSuccess) return {};
+            return tl::unexpected(Error{"zeros", cudaGetErrorName(status), "see the device"});
+          }};
+}
+
+// Would catch: work of a library that runs at once instead of with the graph, out of its order, or
+// whose nodes are told wrongly; a failure of it that leaves the capture open.
+TEST(GraphsOnAGpu, HoldWorkOfLibraries) {
+  const TwoTensors tensors(5);
+  std::byte* base = upload(gpu(), tensors.bytes);
+  const Matrix first = tensors.at(base, tensors.first);
+  const Matrix second = tensors.at(base, tensors.second);
+  ASSERT_TRUE(gpu().begin_capture());
+  gpu().launch(CopyLaunch{{{.from = first, .to = second}}});
+  const auto nodes = gpu().issue(zeros(first));
+  const auto graph = gpu().end_capture();
+  ASSERT_TRUE(nodes && graph);
+  EXPECT_EQ(*nodes, std::vector<std::string>{"fill"});
+  EXPECT_EQ((*graph)->nodes(), (std::vector<std::string>{"copy", "fill"}));
+  EXPECT_EQ(download(gpu(), base, tensors.bytes.size()), tensors.bytes);
+  const auto original = gpu().read(first);
+  gpu().launch_graph(**graph);
+  EXPECT_EQ(gpu().read(second).value(), original.value());
+  EXPECT_EQ(gpu().read(first).value(), std::vector<std::byte>(first.bytes()));
+  ASSERT_TRUE(gpu().issue(zeros(second)));
+  EXPECT_EQ(gpu().read(second).value(), std::vector<std::byte>(second.bytes()));
+  ASSERT_TRUE(gpu().begin_capture());
+  const LibraryWork fails{"broken", [](DeviceStream*) -> Result<void> {
+                            return tl::unexpected(Error{"broken", "it does not work", "none"});
+                          }};
+  EXPECT_FALSE(gpu().issue(fails));
+  EXPECT_FALSE(gpu().end_capture());
+  EXPECT_TRUE(gpu().wait());
 }
 
 // Would catch: a clock that stands still or counts waiting, launches that are counted as graphs.
