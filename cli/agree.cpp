@@ -12,6 +12,7 @@
 #include "cli/sweep_report.hpp"
 #include "scenarios/agree/agreement.hpp"
 #include "scenarios/agree/disagreements.hpp"
+#include "scenarios/agree/parts.hpp"
 #include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/universe.hpp"
 #include "scenarios/sweep/failures.hpp"
@@ -19,11 +20,11 @@
 namespace capsize::cli {
 namespace {
 
-constexpr unsigned kThreadsMax = 1024;
-constexpr std::size_t kLabel = 13;
+constexpr unsigned kAgreeThreadsMax = 1024;
+constexpr std::size_t kAgreeLabel = 13;
 constexpr std::size_t kDisagreementsShown = 8;
 
-constexpr const char* kFooter =
+constexpr const char* kAgreeFooter =
     "exit status: 0 all sizes agree, of both signs; 1 some do not; 2 bad input; 4 nothing ran, or "
     "one sign is missing\n"
     "example: capsize agree pr23972 --strength 2 --rows-max 64\n"
@@ -33,6 +34,8 @@ struct AgreeCommand {
   std::string universe;
   CoveringRequest covering;
   std::string where;
+  std::string part_text;
+  AgreePart part;
   ExecutionOptions execution;
   RunOptions run;
   std::string failures;
@@ -47,8 +50,8 @@ struct Told {
   double seconds = 0;
 };
 
-std::string labelled(std::string_view label, std::string_view text) {
-  return fmt::format("{:<{}}{}\n", label, kLabel, text);
+std::string agree_line(std::string_view label, std::string_view text) {
+  return fmt::format("{:<{}}{}\n", label, kAgreeLabel, text);
 }
 
 double percent(std::uint64_t part, std::uint64_t whole) {
@@ -61,12 +64,29 @@ std::string again_of(const AgreeCommand& command) {
                     command.execution.backend;
   if (!command.where.empty()) out += " --where " + shell_quoted(command.where);
   if (command.run.rows_max) out += " --rows-max " + std::to_string(*command.run.rows_max);
+  if (!command.part_text.empty()) out += " --part " + command.part_text;
+  const RankBounds& ranks = command.part.ranks;
+  if (ranks.at_least > 0) out += " --ranks-min " + std::to_string(ranks.at_least);
+  if (ranks.at_most) out += " --ranks-max " + std::to_string(*ranks.at_most);
+  return out;
+}
+
+bool is_part(const AgreeCommand& command) {
+  const RankBounds& ranks = command.part.ranks;
+  return command.part.of > 1 || ranks.at_least > 0 || ranks.at_most;
+}
+
+std::string part_of(const AgreeCommand& command) {
+  const RankBounds& ranks = command.part.ranks;
+  std::string out = fmt::format("{} of {}", command.part.number, command.part.of);
+  if (ranks.at_least > 0) out += fmt::format(", of {} ranks or more", ranks.at_least);
+  if (ranks.at_most) out += fmt::format(", of {} ranks or less", *ranks.at_most);
   return out;
 }
 
 std::string heading_of(const AgreeCommand& command, const Universe& universe, std::size_t rows) {
   const auto line = [](std::string_view label, std::string_view text) {
-    return "# " + labelled(label, text);
+    return "# " + agree_line(label, text);
   };
   std::string out = "# " + program() + "\n";
   out += line("universe", universe.name + ": " + universe.title);
@@ -75,6 +95,7 @@ std::string heading_of(const AgreeCommand& command, const Universe& universe, st
                                      command.covering.strength == 1
                                          ? "axis"
                                          : fmt::format("{} axes", command.covering.strength)));
+  if (is_part(command)) out += line("part", part_of(command));
   out += line("backend", command.execution.backend);
   out += line("data", fmt::format("{}, {} elements a row, seed {}; exact: tolerance 0",
                                   name_of(command.run.type), command.run.hidden, command.run.seed));
@@ -141,25 +162,25 @@ std::string disagreements_of(const Told& told) {
   const auto& all = told.agreement.disagreements;
   for (std::size_t i = 0; i < std::min(all.size(), kDisagreementsShown); ++i) {
     const Disagreement& each = all[i];
-    out += labelled(
+    out += agree_line(
         i == 0 ? "disagree" : "",
         fmt::format("member {}, {} at size {}: predicted {}, observed {}{}", each.member,
                     each.predicted.path, each.predicted.size, word_of(each.predicted.symptom),
                     word_of(each.observed), each.text.empty() ? "" : " (" + each.text + ")"));
   }
   if (all.size() > kDisagreementsShown) {
-    out += labelled("", fmt::format("and {} more", all.size() - kDisagreementsShown));
+    out += agree_line("", fmt::format("and {} more", all.size() - kDisagreementsShown));
   }
   const auto& errors = told.agreement.errors;
   if (!errors.empty()) {
     const auto& [member, error] = errors.front();
-    out += labelled("not run", fmt::format("{} members; member {}: {}: {}", errors.size(), member,
-                                           error.where, error.text));
+    out += agree_line("not run", fmt::format("{} members; member {}: {}: {}", errors.size(), member,
+                                             error.where, error.text));
   }
   if (told.agreement.died > 0) {
-    out += labelled("died", fmt::format("a rank, in {} sizes; {}", grouped(told.agreement.died),
-                                        told.agreement.death));
-    out += labelled("way out", kDeathWayOut);
+    out += agree_line("died", fmt::format("a rank, in {} sizes; {}", grouped(told.agreement.died),
+                                          told.agreement.death));
+    out += agree_line("way out", kDeathWayOut);
   }
   return out;
 }
@@ -199,33 +220,34 @@ std::string verdict_line(const Told& told, bool colour) {
   return line("UNDECIDED", "1;33", why);
 }
 
-std::string render(const Told& told, bool colour) {
+std::string rendered(const Told& told, bool colour) {
   const Agreement& a = told.agreement;
   std::string out = "#\n" + matrix_of(a) + "\n";
-  out += labelled("members", members_of(a));
+  out += agree_line("members", members_of(a));
   std::string sizes = fmt::format("{} executed", grouped(a.compared()));
   if (told.command.run.rows_max) {
     sizes += fmt::format("; {} above {} rows a rank left out", grouped(a.left_out),
                          *told.command.run.rows_max);
   }
   if (a.unjudged > 0) sizes += fmt::format("; of {} nothing is predicted", grouped(a.unjudged));
-  out += labelled("sizes", sizes);
-  out += labelled("events", fmt::format("{}, of them {} replays; {} operations", grouped(a.events),
-                                        grouped(a.replays), grouped(a.operations)));
-  out += labelled(
+  out += agree_line("sizes", sizes);
+  out +=
+      agree_line("events", fmt::format("{}, of them {} replays; {} operations", grouped(a.events),
+                                       grouped(a.replays), grouped(a.operations)));
+  out += agree_line(
       "agreement",
       fmt::format("{:.2f} % on whether they fit, {:.2f} % on how they fail: {} "
                   "predicted to fit, {} to fail",
                   percent(a.agreed_on_fit(), a.compared()), percent(a.agreed(), a.compared()),
                   grouped(a.predicted_to_fit()), grouped(a.predicted_to_fail())));
-  out += labelled("time", fmt::format("{:.1f} s", told.seconds));
+  out += agree_line("time", fmt::format("{:.1f} s", told.seconds));
   out += disagreements_of(told);
   if (!told.written.files.empty()) {
-    out += labelled("scenarios",
-                    fmt::format("{} written; again: capsize run {}", told.written.files.size(),
-                                shell_quoted(told.written.files.front())));
+    out += agree_line("scenarios",
+                      fmt::format("{} written; again: capsize run {}", told.written.files.size(),
+                                  shell_quoted(told.written.files.front())));
   }
-  if (verdict_of(a) != Verdict::pass) out += labelled("again", again_of(told.command));
+  if (verdict_of(a) != Verdict::pass) out += agree_line("again", again_of(told.command));
   return out + verdict_line(told, colour);
 }
 
@@ -251,6 +273,8 @@ std::string to_json(const Told& told) {
   out.field("backend", std::string_view(told.command.execution.backend));
   out.field("strength", number(told.command.covering.strength)).key("where");
   told.command.where.empty() ? out.null() : out.value(std::string_view(told.command.where));
+  out.key("part");
+  is_part(told.command) ? out.value(part_of(told.command)) : out.null();
   out.key("options");
   write_run_options(out, told.command.run);
   out.key("members").begin_object().field("all", number(a.members));
@@ -298,7 +322,8 @@ Result<Agreement> agree(const AgreeCommand& command, const Universe& universe,
   AgreeOptions options{.run = command.run};
   options.threads =
       command.execution.threads != 0 ? command.execution.threads : default_threads(nullptr);
-  const AgreePlan plan = plan_agreement(universe, rows, options);
+  AgreePlan plan = plan_agreement(universe, rows, options);
+  if (is_part(command)) keep_part(plan, command.part);
   std::vector<JobOutcome> outcomes(plan.jobs.size());
   Progress progress(!command.json, plan.jobs.size());
   const auto make = [&](std::size_t job) {
@@ -316,7 +341,9 @@ Result<Agreement> agree(const AgreeCommand& command, const Universe& universe,
   if (auto ran = execute_jobs(command.execution, jobs); !ran) {
     return tl::unexpected(std::move(ran.error()));
   }
-  return agreement_of(plan, outcomes);
+  Agreement agreement = agreement_of(plan, outcomes);
+  agreement.whole = !is_part(command);
+  return agreement;
 }
 
 Result<WrittenFailures> write_scenarios(const AgreeCommand& command, const Universe& universe,
@@ -330,6 +357,12 @@ Result<WrittenFailures> write_scenarios(const AgreeCommand& command, const Unive
 }
 
 int run(AgreeCommand command) {
+  if (!command.part_text.empty()) {
+    const auto part = parse_part(command.part_text);
+    if (!part) return fail(part.error(), command.json);
+    command.part.number = part->number;
+    command.part.of = part->of;
+  }
   if (auto can = check_execution(command.execution); !can) {
     return fail(std::move(can.error()), command.json);
   }
@@ -353,7 +386,7 @@ int run(AgreeCommand command) {
   told.seconds = std::chrono::duration<double>(took).count();
   auto written = write_scenarios(command, *universe, told.agreement);
   if (written) told.written = *written;
-  if (!print(command.json ? to_json(told) : render(told, colour_wanted()))) return kBadInput;
+  if (!print(command.json ? to_json(told) : rendered(told, colour_wanted()))) return kBadInput;
   return written ? exit_status(verdict_of(told.agreement)) : fail(written.error());
 }
 
@@ -365,16 +398,24 @@ Run add_agree(CLI::App& app) {
   app.add_option("--strength", command->covering.strength,
                  "t: every combination of values of any t axes is executed (default 2)");
   app.add_option("--where", command->where, "only members for which this holds: \"tp <= 8\"");
+  app.add_option("--part", command->part_text,
+                 "K/N: one of N parts of about equal work (capsize matrix --gpus counts them)");
+  app.add_option("--ranks-min", command->part.ranks.at_least,
+                 "only members whose launch has this many ranks or more")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
+  app.add_option("--ranks-max", command->part.ranks.at_most,
+                 "only members whose launch has this many ranks or less")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
   add_execution_options(app, command->execution);
   app.add_option("--rows-max", command->run.rows_max, "leave sizes above this many rows a rank out")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
   app.add_option("--threads", command->execution.threads,
                  "reference: members at once (default: one a processor)")
-      ->check(CLI::Range(1U, kThreadsMax));
+      ->check(CLI::Range(1U, kAgreeThreadsMax));
   app.add_option("--failures", command->failures,
                  "write disagreements as scenario files to this folder");
   app.add_flag("--json", command->json, "one JSON object instead of the tables");
-  app.footer(kFooter);
+  app.footer(kAgreeFooter);
   return [command] { return run(*command); };
 }
 

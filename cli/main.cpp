@@ -10,7 +10,7 @@
 namespace capsize::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kProgramFooter =
     "exit status: 0 pass, 1 violation, 2 bad input, 3 refused by the engine, 4 undecided\n"
     "example: capsize check -- python -m sglang.launch_server --model-path "
     "Qwen/Qwen3-30B-A3B --tp 8";
@@ -30,7 +30,7 @@ int run(int argc, char** argv) {
   CLI::App app("Does a parallel layout fit its CUDA graph capture sizes?", "capsize");
   app.set_version_flag("--version", program());
   app.require_subcommand(1);
-  app.footer(kFooter);
+  app.footer(kProgramFooter);
   const std::pair<CLI::App*, Run> commands[] = {
       [&] {
         CLI::App* agree =

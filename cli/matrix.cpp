@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/job_matrix.hpp"
 #include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/universe.hpp"
 #include "sim/covering.hpp"
@@ -17,6 +18,7 @@ struct MatrixOptions {
   std::string universe;
   std::size_t strength = 2;
   std::string where;
+  JobMatrixOptions jobs;
   bool json = false;
 };
 
@@ -127,6 +129,12 @@ int run(const MatrixOptions& options) {
                 "report it with this command line"};
     return fail(std::move(error), options.json);
   }
+  if (options.jobs.gpus != 0) {
+    const JobMatrix jobs = job_matrix_of(matrix->universe, matrix->array.rows, options.jobs);
+    return print(job_matrix_json(jobs, options.universe, options.strength, options.where))
+               ? 0
+               : kBadInput;
+  }
   return print(options.json ? json_of(*matrix, options) : text_of(*matrix, options)) ? 0
                                                                                      : kBadInput;
 }
@@ -140,10 +148,20 @@ Run add_matrix(CLI::App& app) {
   app.add_option("--strength", options->strength,
                  "t: every combination of values of any t axes is in a row (default 2)");
   app.add_option("--where", options->where, "only members that meet this condition");
+  app.add_option("--gpus", options->jobs.gpus,
+                 "print the jobs that execute the rows on machines with so many GPUs, as a CI "
+                 "service's job matrix reads them")
+      ->check(CLI::Range(1, kJobGpusMax));
+  app.add_option("--jobs", options->jobs.jobs, "how many jobs, with --gpus (default 4)")
+      ->check(CLI::Range(std::size_t{1}, kJobsMax));
+  app.add_option("--rows-max", options->jobs.rows_max,
+                 "with --gpus: leave sizes above this many rows a rank out")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
   app.add_flag("--json", options->json, "one JSON object instead of a table");
   app.footer(
       "exit status: 0 every combination is covered, 2 bad input\n"
-      "example: capsize matrix pr23972 --strength 2 --where \"tp <= 8\"");
+      "example: capsize matrix pr23972 --strength 2 --where \"tp <= 8\"\n"
+      "         capsize matrix pr23972 --strength 3 --gpus 1");
   return [options] { return run(*options); };
 }
 

@@ -18,7 +18,7 @@ struct ModelOptions {
 
 // Reads one line; false at the end of the input. A line that is too long to be answered is read to
 // its end but not kept whole.
-bool read_line(std::FILE* file, std::string& line) {
+bool read_request(std::FILE* file, std::string& line) {
   line.clear();
   int c = 0;
   while ((c = std::getc(file)) != EOF && c != '\n') {
@@ -43,7 +43,7 @@ int answer_lines(const ModelOptions& options) {
   const bool flush = may_be_a_peer(file.get());
   bool all_read = true;
   std::string line;
-  while (read_line(file.get(), line)) {
+  while (read_request(file.get(), line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     ModelAnswer answer = protocol->answer(line);
     all_read = all_read && !answer.bad_request;

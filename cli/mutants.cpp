@@ -41,7 +41,7 @@ std::string line_of(const Cells& cells, const std::array<std::size_t, 5>& widths
   return line + "\n";
 }
 
-std::string render(const std::vector<KillRow>& rows) {
+std::string rendered(const std::vector<KillRow>& rows) {
   std::vector<Cells> lines = {{"# law", "mutant", "where", "killed by", "smallest case"}};
   for (const KillRow& row : rows) lines.push_back(cells_of(row));
   std::array<std::size_t, 5> widths{};
@@ -84,7 +84,7 @@ int run_mutants(const MutantOptions& options) {
     return fail(std::move(error), options.json);
   }
   const std::vector<KillRow> rows = kill_table(options.law);
-  const std::string text = options.json ? to_json(rows) : render(rows);
+  const std::string text = options.json ? to_json(rows) : rendered(rows);
   if (!print(text)) return kBadInput;
   if (rows.empty()) return exit_status(Verdict::undecided);
   const bool all = std::ranges::all_of(rows, &KillRow::killed);

@@ -98,9 +98,9 @@ class Teller : public Watcher {
   Observation about_;
 };
 
-class Worker {
+class RankWorker {
  public:
-  Worker(RankProcess& process, LineFile& lines)
+  RankWorker(RankProcess& process, LineFile& lines)
       : process_(process), lines_(lines), teller_(process.board(), lines) {}
 
   Result<void> run(const RankOptions& options) {
@@ -161,7 +161,7 @@ int run_rank(const RankOptions& options) {
   if (!process) return fail(process.error());
   LineFile lines(rank_file(options.results, (*process)->backend().rank()));
   if (auto state = lines.state(); !state) return fail(state.error());
-  auto ran = Worker(**process, lines).run(options);
+  auto ran = RankWorker(**process, lines).run(options);
   // Leaving MPI in order would wait for the others, who wait for this one.
   if (!ran) _exit(fail(ran.error()));
   (*process)->finish();

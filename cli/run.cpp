@@ -22,7 +22,7 @@ namespace {
 constexpr std::int64_t kHiddenMost = 4096;
 constexpr const char* kDefaultFault = "floor_counts";
 
-constexpr const char* kFooter =
+constexpr const char* kRunFooter =
     "exit status: 0 nothing failed, 1 something did, 2 bad input, 3 refused by the engine, 4 "
     "nothing was compared, or nothing failed where a law says so\n"
     "one launch:  capsize run --rows-max 256 -- python -m sglang.launch_server ...\n"
@@ -263,7 +263,7 @@ Run add_run(CLI::App& app, const Words& words) {
   app.add_option("--junit", command->junit, "also write the events as JUnit XML to this file");
   app.add_option("--trace", command->execution.trace,
                  "write a JSON line for every operation of every rank to this file");
-  app.footer(kFooter);
+  app.footer(kRunFooter);
   return [command, &words] { return run(*command, words); };
 }
 

@@ -14,14 +14,14 @@
 namespace capsize::cli {
 namespace {
 
-constexpr std::size_t kLabel = 12;
+constexpr std::size_t kRunLabel = 12;
 
-std::string labelled(std::string_view label, std::string_view text) {
-  return fmt::format("{:<{}}{}\n", label, kLabel, text);
+std::string run_line(std::string_view label, std::string_view text) {
+  return fmt::format("{:<{}}{}\n", label, kRunLabel, text);
 }
 
 std::string head_line(std::string_view label, std::string_view text) {
-  return "# " + labelled(label, text);
+  return "# " + run_line(label, text);
 }
 
 // ---- before it runs -----------------------------------------------------------------------------
@@ -250,13 +250,13 @@ std::string as_predicted(const RunReport& report, const EventObservation& first)
 
 std::string failure_of(const RunReport& report, const EventObservation& first) {
   std::string out;
-  if (first.place) out += labelled("where", text_of(*first.place));
-  if (!first.text.empty()) out += labelled("because", first.text);
+  if (first.place) out += run_line("where", text_of(*first.place));
+  if (!first.text.empty()) out += run_line("because", first.text);
   for (std::size_t i = 0; i < std::min(first.mismatches.size(), kMismatchesShown); ++i) {
-    out += labelled(i == 0 ? "wrong" : "", mismatch_text(first.mismatches[i]));
+    out += run_line(i == 0 ? "wrong" : "", mismatch_text(first.mismatches[i]));
   }
   if (first.mismatches.size() > kMismatchesShown) {
-    out += labelled("", fmt::format("and {} more", first.mismatches.size() - kMismatchesShown));
+    out += run_line("", fmt::format("and {} more", first.mismatches.size() - kMismatchesShown));
   }
   std::map<std::string_view, std::size_t> symptoms;
   for (const EventObservation& event : report.observed.events) {
@@ -272,7 +272,7 @@ std::string failure_of(const RunReport& report, const EventObservation& first) {
     observed += fmt::format("; {} not replayed: their graphs were not captured",
                             counted(skipped, "event", "events"));
   }
-  return out + labelled("observed", observed) + labelled("predicted", as_predicted(report, first));
+  return out + run_line("observed", observed) + run_line("predicted", as_predicted(report, first));
 }
 
 std::string law_way_out(const RunReport& report, const EventObservation& first) {
@@ -306,11 +306,11 @@ std::string planted_line(const RunReport& report) {
   if (event < 0 || (first != nullptr && first->event == event)) return "";
   const auto& events = report.observed.events;
   const auto seen = std::ranges::find(events, event, &EventObservation::event);
-  if (seen == events.end()) return labelled("planted", "its event was not run");
+  if (seen == events.end()) return run_line("planted", "its event was not run");
   const std::string_view outcome = seen->symptom != Symptom::none ? name_of(seen->symptom)
                                    : seen->skipped ? "skipped, its graph was not captured"
                                                    : "nothing failed there";
-  return labelled("planted", fmt::format("{}in event {}, the {}: {}",
+  return run_line("planted", fmt::format("{}in event {}, the {}: {}",
                                          first == nullptr ? "" : "this is not it: it is ", event,
                                          event_text(*seen), outcome));
 }
@@ -365,7 +365,7 @@ std::string undecided_text(const RunReport& report) {
                        why_not_seen(report, each));
   }
   out += planted_line(report);
-  return out + labelled("way out", undecided_of(report).way_out) + labelled("again", report.again);
+  return out + run_line("way out", undecided_of(report).way_out) + run_line("again", report.again);
 }
 
 // What was compared with what, and nothing else.
@@ -408,7 +408,7 @@ std::string verdict_line(const RunReport& report, bool colour) {
 
 std::string nonzero_line(const Observation& observed) {
   if (observed.elements == 0) return "";
-  return labelled("not zero",
+  return run_line("not zero",
                   fmt::format("{:.1f} % of the elements that the model's mathematics decide",
                               100.0 * static_cast<double>(observed.nonzero) /
                                   static_cast<double>(observed.elements)));
@@ -474,8 +474,8 @@ std::string render(const RunReport& report, bool colour) {
   }
   if (!first->wavefront.empty()) out += wavefront_of(first->wavefront);
   out += "\n" + verdict + failure_of(report, *first);
-  return out + planted_line(report) + labelled("way out", way_out_of(report, *first)) +
-         labelled("again", report.again);
+  return out + planted_line(report) + run_line("way out", way_out_of(report, *first)) +
+         run_line("again", report.again);
 }
 
 std::string to_json(const RunReport& report) {

@@ -54,7 +54,7 @@ std::string detail_of(const ExpectationReport& report) {
 }
 
 // The suite for people: a table, the differences under their rows, one verdict line.
-std::string render(const SuiteReport& report, bool colour) {
+std::string rendered(const SuiteReport& report, bool colour) {
   const Row head = {"# scenario", "rules", "law", "expected", "observed", "result"};
   std::array<std::size_t, 6> widths{};
   const auto widen = [&widths](const Row& row) {
@@ -134,7 +134,7 @@ int run_scenarios(SuiteOptions options) {
       return fail(std::move(written.error()).within("--junit"), options.json);
     }
   }
-  const std::string text = options.json ? to_json(report) : render(report, colour_wanted());
+  const std::string text = options.json ? to_json(report) : rendered(report, colour_wanted());
   return print(text) ? exit_status(report) : kBadInput;
 }
 

@@ -28,10 +28,10 @@
 namespace capsize::cli {
 namespace {
 
-constexpr unsigned kThreadsMax = 1024;
-constexpr std::size_t kLabel = 11;
+constexpr unsigned kSweepThreadsMax = 1024;
+constexpr std::size_t kSweepLabel = 11;
 
-constexpr const char* kFooter =
+constexpr const char* kSweepFooter =
     "exit status: 0 no law is broken, 1 some is, 2 bad input, 4 nothing was judged or the run was "
     "stopped\n"
     "one machine:   capsize sweep pr23972 --resume state.json --failures found\n"
@@ -159,16 +159,16 @@ Result<Task> task_of(const SweepOptions& options, const Ranks* ranks) {
   return task;
 }
 
-std::string labelled(std::string_view label, std::string_view text) {
-  return fmt::format("{:<{}}{}\n", label, kLabel, text);
+std::string sweep_line(std::string_view label, std::string_view text) {
+  return fmt::format("{:<{}}{}\n", label, kSweepLabel, text);
 }
 
 // What was resolved, before the work begins.
 std::string resolved(const Task& task, const Ranks* ranks) {
   const Universe& universe = task.universe;
   const Certificate& c = task.certificate;
-  std::string out = labelled("universe", universe.name + ": " + universe.title);
-  out += labelled("engine", universe.engine);
+  std::string out = sweep_line("universe", universe.name + ": " + universe.title);
+  out += sweep_line("engine", universe.engine);
   std::string members = grouped(universe.members);
   if (ranks != nullptr) {
     members += fmt::format(", shared out to {} ranks", ranks->size());
@@ -176,19 +176,19 @@ std::string resolved(const Task& task, const Ranks* ranks) {
     members += fmt::format(", shard {}/{}: {}", c.shard->index, c.shard->of,
                            c.range().count() == 0 ? "no member" : text_of(c.range()));
   }
-  out += labelled("members", members);
+  out += sweep_line("members", members);
   std::string axes;
   for (const Axis& axis : universe.axes) {
     axes += fmt::format("{}{} {}", axes.empty() ? "" : ", ", axis.name, axis.values.size());
   }
-  out += labelled("axes", axes);
-  if (!c.where.empty()) out += labelled("where", c.where);
-  out += labelled("threads", ranks == nullptr ? std::to_string(task.threads)
-                                              : fmt::format("{} a rank", task.threads));
+  out += sweep_line("axes", axes);
+  if (!c.where.empty()) out += sweep_line("where", c.where);
+  out += sweep_line("threads", ranks == nullptr ? std::to_string(task.threads)
+                                                : fmt::format("{} a rank", task.threads));
   if (task.taken_up) {
     out +=
-        labelled("resume", fmt::format("{} of {} members are done", grouped(c.state.done.count()),
-                                       grouped(c.range().count())));
+        sweep_line("resume", fmt::format("{} of {} members are done", grouped(c.state.done.count()),
+                                         grouped(c.range().count())));
   }
   return out + "\n";
 }
@@ -276,10 +276,10 @@ int stopped(const SweepOptions& options, const Task& task) {
 
 std::string rate_line(const SweepRun& run) {
   if (run.members == 0) return "";
-  return labelled("speed",
-                  fmt::format("{} members in {:.1f} s by {} {}: {} a second", grouped(run.members),
-                              run.seconds, run.threads, run.threads == 1 ? "thread" : "threads",
-                              rounded(run.members_a_second())));
+  return sweep_line(
+      "speed", fmt::format("{} members in {:.1f} s by {} {}: {} a second", grouped(run.members),
+                           run.seconds, run.threads, run.threads == 1 ? "thread" : "threads",
+                           rounded(run.members_a_second())));
 }
 
 // The smallest failures as scenarios. Nothing where none are asked for.
@@ -303,7 +303,7 @@ std::string scenarios_line(const SweepOptions& options, const WrittenFailures& w
     text +=
         fmt::format("{}{} of an earlier sweep removed", text.empty() ? "" : "; ", written.removed);
   }
-  return text.empty() ? "" : labelled("scenarios", text);
+  return text.empty() ? "" : sweep_line("scenarios", text);
 }
 
 // Writes what was asked for, prints the certificate, and ends with its verdict. `universe` is
@@ -450,8 +450,8 @@ int check_member(const SweepOptions& options) {
   if (result.error) return fail(*result.error);
   std::vector<std::int32_t> choices(universe->axes.size());
   universe->unrank(*options.member, choices);
-  std::string text = labelled("universe", universe->name + ": " + universe->title);
-  text += labelled("member", fmt::format("{}: {}", *options.member, universe->text_of(choices)));
+  std::string text = sweep_line("universe", universe->name + ": " + universe->title);
+  text += sweep_line("member", fmt::format("{}: {}", *options.member, universe->text_of(choices)));
   text += "\n" + render(result, colour_wanted());
   return print(text) ? exit_status(result.verdict) : kBadInput;
 }
@@ -529,7 +529,7 @@ Run add_sweep(CLI::App& app) {
   app.add_option("--seed", options->seed, "of the members that --compare draws (default 1)");
   app.add_option("--where", options->where, "judge only members for which this holds: \"tp <= 8\"");
   app.add_option("--threads", options->threads, "threads (default: one a processor)")
-      ->check(CLI::Range(1U, kThreadsMax));
+      ->check(CLI::Range(1U, kSweepThreadsMax));
   app.add_option("--shard", options->shard, "judge one of n equal parts: 1/3, 2/3 or 3/3");
   app.add_option("--resume", options->resume,
                  "keep what is done in this file, and go on from it where it exists");
@@ -540,7 +540,7 @@ Run add_sweep(CLI::App& app) {
   app.add_option("--merge", options->merge, "merge the certificates of parts into one");
   app.add_flag("--json", options->json, "print JSON instead of text: the certificate");
   app.add_flag("--quiet", options->quiet, "no progress and no heading");
-  app.footer(kFooter);
+  app.footer(kSweepFooter);
   return [options] { return run_sweep_command(*options); };
 }
 

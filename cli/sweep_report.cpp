@@ -13,7 +13,7 @@
 namespace capsize::cli {
 namespace {
 
-constexpr std::size_t kIndent = 11;
+constexpr std::size_t kSweepIndent = 11;
 
 std::string verdict_line(const Certificate& c, const SweepSummary& summary, bool colour) {
   const auto [word, code] = [&]() -> std::pair<std::string_view, std::string_view> {
@@ -63,7 +63,7 @@ class Report {
  private:
   void row(std::string_view label, std::string_view text) {
     const std::size_t breaks = label.starts_with('\n') ? 1 : 0;
-    out_ += fmt::format("{:<{}}{}\n", label, kIndent + breaks, text);
+    out_ += fmt::format("{:<{}}{}\n", label, kSweepIndent + breaks, text);
   }
 
   void members() {

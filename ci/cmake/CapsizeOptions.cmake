@@ -6,8 +6,12 @@ option(CAPSIZE_CUDA "Build the CUDA parts where a toolkit is found" ON)
 option(CAPSIZE_SANITIZE "Everything with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(CAPSIZE_SANITIZED_PROGRAM "A second, sanitized build of the program for tests/bad_input" OFF)
 option(CAPSIZE_FUZZ "Build the fuzzers of tests/fuzz (clang 16 or later)" OFF)
+option(CAPSIZE_PORTABLE "Programs that run on other machines with glibc 2.35 or later" OFF)
 option(CAPSIZE_SHARED_FMT "Link fmt's shared library instead of compiling fmt into every file" OFF)
 option(CAPSIZE_UNITY "Compile test files in batches; OFF shows a missing #include" ON)
+option(CAPSIZE_UNITY_ROOMS "Compile the files of scenarios and cli in batches as well" OFF)
+set(CAPSIZE_ROOM_FLAGS -O3 CACHE STRING "How the rooms are optimised in a Release build")
+set(CAPSIZE_TEST_FLAGS "" CACHE STRING "Flags of the tests' own files, behind all others")
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -32,6 +36,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # g++ 12 reports overlapping copies inside std::string's own operator+ (GCC bug 105651).
   list(APPEND capsize_warnings -Wno-restrict)
 endif()
+if(CAPSIZE_UNITY_ROOMS)
+  # A local name that another file of the batch has as well hides nothing that its file knows.
+  list(REMOVE_ITEM capsize_warnings -Wshadow)
+endif()
 set(capsize_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 add_library(capsize_build_options INTERFACE)
@@ -44,6 +52,13 @@ if(CAPSIZE_SANITIZE)
   target_compile_options(capsize_build_options INTERFACE
     "$<$<COMPILE_LANGUAGE:CXX>:${capsize_sanitizers};-Wno-maybe-uninitialized>")
   target_link_options(capsize_build_options INTERFACE -fsanitize=address,undefined)
+endif()
+if(CAPSIZE_PORTABLE)
+  add_library(capsize_portable STATIC ${PROJECT_SOURCE_DIR}/ci/gpu/arc4random.cpp)
+  target_link_libraries(capsize_build_options INTERFACE capsize_portable)
+  # Asked for at once: libstdc++, which uses it, comes last in the line.
+  target_link_options(capsize_build_options INTERFACE
+    -static-libstdc++ -static-libgcc LINKER:--undefined=arc4random)
 endif()
 if(CAPSIZE_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16)

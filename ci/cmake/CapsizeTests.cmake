@@ -27,6 +27,7 @@ function(capsize_test_program target)
   # Precompiled headers gain nothing beside that: building one costs as much as ten batches save.
   set_target_properties(${target} PROPERTIES
     UNITY_BUILD ${CAPSIZE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  target_compile_options(${target} PRIVATE ${CAPSIZE_TEST_FLAGS})
   add_dependencies(${target} capsize)
 endfunction()
 

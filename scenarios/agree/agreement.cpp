@@ -133,7 +133,9 @@ Agreement agreement_of(const AgreePlan& plan, const std::vector<JobOutcome>& out
 
 Verdict verdict_of(const Agreement& agreement) {
   if (agreement.agreed() != agreement.compared()) return Verdict::violation;
-  const bool both = agreement.predicted_to_fit() > 0 && agreement.predicted_to_fail() > 0;
+  const bool both = agreement.whole
+                        ? agreement.predicted_to_fit() > 0 && agreement.predicted_to_fail() > 0
+                        : agreement.compared() > 0;
   const bool all = agreement.unseen == 0 && agreement.died == 0 && agreement.errors.empty();
   return both && all ? Verdict::pass : Verdict::undecided;
 }

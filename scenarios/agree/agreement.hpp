@@ -62,6 +62,7 @@ struct Agreement {
   std::string death;           // what the first of them showed
   std::uint64_t unjudged = 0;  // sizes of which nothing is predicted
   std::uint64_t unseen = 0;    // sizes of which an execution tells nothing
+  bool whole = true;           // false: one part of several; it need not show both signs
   std::vector<Disagreement> disagreements;              // in the order of the members
   std::vector<std::pair<std::uint64_t, Error>> errors;  // members that could not be executed
 

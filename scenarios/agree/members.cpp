@@ -84,6 +84,10 @@ AgreeMember planned(const Universe& universe, std::uint64_t number, const AgreeO
     }
   }
   if (out.sizes.empty()) out.fate = MemberFate::without_graphs;
+  out.ranks = job.plan.world;
+  for (const PredictedSize& each : out.sizes) {
+    out.weight += static_cast<std::uint64_t>(each.rows) * static_cast<std::uint64_t>(out.ranks);
+  }
   out.content = ContentHash().add(write_plan(job.plan)).value();
   return out;
 }

@@ -43,6 +43,8 @@ struct AgreeMember {
   std::uint64_t left_out = 0;        // sizes above the cap on rows
   std::uint64_t unjudged = 0;        // sizes of which the law says nothing
   std::uint64_t content = 0;         // of what it executes: equal for equal lifecycles
+  std::int64_t ranks = 0;            // of what it executes
+  std::uint64_t weight = 0;          // rows that it captures, of all ranks: what executing it costs
   std::size_t job = 0;               // place in AgreePlan::jobs
 };
 

@@ -6,11 +6,11 @@
 namespace capsize {
 namespace {
 
-std::string number(std::int64_t value) { return std::to_string(value); }
+std::string digits_of(std::int64_t value) { return std::to_string(value); }
 
 std::string class_name(std::size_t index) {
   if (index < 26) return std::string(1, static_cast<char>('A' + index));
-  return number(static_cast<std::int64_t>(index) + 1);
+  return digits_of(static_cast<std::int64_t>(index) + 1);
 }
 
 std::string runs_text(const Running& running) {
@@ -20,7 +20,7 @@ std::string runs_text(const Running& running) {
   if (running.graph_missing) text += ", which is not captured";
   const auto bucket = bucket_of(program);
   if (program.tokens && bucket) {
-    text += ", " + number(*program.tokens) + " of " + counted(*bucket, "row");
+    text += ", " + digits_of(*program.tokens) + " of " + counted(*bucket, "row");
   } else if (program.tokens) {
     text += ", " + counted(*program.tokens, "token");
   } else if (bucket) {
@@ -34,8 +34,9 @@ std::string event_headline(const EventRun& event, std::int64_t world, std::size_
   if (!event.event->path.empty()) text += " of " + event.event->path;
   text += " at " + counted(event.tokens, "token") + ": ";
   text += counted(world, "rank");
-  return text + (classes == 1 ? " in step"
-                              : " in " + number(static_cast<std::int64_t>(classes)) + " classes");
+  return text + (classes == 1
+                     ? " in step"
+                     : " in " + digits_of(static_cast<std::int64_t>(classes)) + " classes");
 }
 
 // Builds an explanation class by class, then track by track.
@@ -115,11 +116,12 @@ class Explainer {
 
   static std::string title_of(const Running& runs, const RunOp& first, std::int64_t repeat) {
     if (first.layer >= 0) {
-      return repeat == 1 ? "layer " + number(first.layer)
-                         : "layers " + number(first.layer) + "-" + number(first.layer + repeat - 1);
+      return repeat == 1
+                 ? "layer " + digits_of(first.layer)
+                 : "layers " + digits_of(first.layer) + "-" + digits_of(first.layer + repeat - 1);
     }
     if (runs.replays() && !first.from_graph) return "before the graph";
-    return repeat == 1 ? "" : number(repeat) + " times";
+    return repeat == 1 ? "" : digits_of(repeat) + " times";
   }
 
   ExplainedOp shown_op(const Running& runs, const RunOp& run) const {
@@ -134,7 +136,7 @@ class Explainer {
     }
     if (is_point_to_point(op.kind)) {
       if (const auto peer = peer_of(plan_, *runs.program, op, rank)) {
-        shown.peer = (op.kind == PlanOpKind::send ? "to " : "from ") + number(*peer);
+        shown.peer = (op.kind == PlanOpKind::send ? "to " : "from ") + digits_of(*peer);
       }
     }
     shown.layout = layout_text(op);

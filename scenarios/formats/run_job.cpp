@@ -12,12 +12,12 @@ namespace {
 constexpr std::int64_t kHiddenMax = 1 << 16;
 constexpr std::int64_t kRankMax = 65535;
 constexpr std::int64_t kRowsMax = std::int64_t{1} << 32;
-constexpr ParseLimits kLimits{.max_bytes = std::size_t{256} << 20};
+constexpr ParseLimits kJobLimits{.max_bytes = std::size_t{256} << 20};
 
 constexpr std::array kElementTypes = {ElementType::bf16, ElementType::fp16, ElementType::fp32,
                                       ElementType::uint32};
 
-auto truth(bool& out) {
+auto flag(bool& out) {
   return [&out](const JsonField& field) { return store(field.boolean(), out); };
 }
 
@@ -52,14 +52,14 @@ Result<RunOptions> read_run_options(const JsonField& field) {
   reader.required("dtype", word(kElementTypes, out.type));
   reader.required("hidden",
                   [&](const JsonField& f) { return store(f.integer(1, kHiddenMax), out.hidden); });
-  reader.required("seed", seed(out.seed)).optional("unguarded", truth(out.unguarded));
+  reader.required("seed", seed(out.seed)).optional("unguarded", flag(out.unguarded));
   reader.optional("fault", word(kRunFaults, out.fault));
   reader.optional("fault_rank", [&](const JsonField& f) {
     return store(f.integer(0, kRankMax), out.fault_rank);
   });
   reader.optional("rows_max",
                   [&](const JsonField& f) { return store(f.integer(1, kRowsMax), out.rows_max); });
-  reader.optional("every_count", truth(out.every_count));
+  reader.optional("every_count", flag(out.every_count));
   auto read = reader.done();
   if (!read) return tl::unexpected(std::move(read.error()));
   return out;
@@ -80,7 +80,7 @@ std::string write_run_job(const RunJob& job) {
 }
 
 Result<RunJob> read_run_job(std::string_view line) {
-  const auto document = parse_json(line, kLimits);
+  const auto document = parse_json(line, kJobLimits);
   if (!document) return tl::unexpected(document.error());
   const JsonField field(*document);
   RunJob out;

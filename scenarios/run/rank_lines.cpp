@@ -10,7 +10,7 @@
 namespace capsize {
 namespace {
 
-constexpr ParseLimits kLimits{.max_bytes = std::size_t{64} << 20};
+constexpr ParseLimits kLineLimits{.max_bytes = std::size_t{64} << 20};
 
 Result<Error> read_error(const JsonField& field) {
   Error out;
@@ -49,7 +49,7 @@ std::string write_rank_line(const RankLine& line) {
 }
 
 Result<RankLine> read_rank_line(std::string_view line) {
-  const auto document = parse_json(line, kLimits);
+  const auto document = parse_json(line, kLineLimits);
   if (!document) return tl::unexpected(document.error());
   const JsonField field(*document);
   RankLine out;

@@ -242,7 +242,7 @@ Result<void> read_hex(const JsonField& field, std::uint64_t& out) {
 auto count(std::uint64_t& out, std::int64_t highest = kNumberMax) {
   return [&out, highest](const JsonField& field) { return store(field.integer(0, highest), out); };
 }
-auto text(std::string& out) {
+auto string_in(std::string& out) {
   return [&out](const JsonField& field) { return store(field.text(), out); };
 }
 auto hex(std::uint64_t& out) {
@@ -274,7 +274,7 @@ auto texts(std::vector<std::string>& out, std::size_t most) {
 Result<void> read_axis(const JsonField& field, Axis& out) {
   std::vector<std::string> names;
   auto read = ObjectReader(field, {"axis", "values"})
-                  .required("axis", text(out.name))
+                  .required("axis", string_in(out.name))
                   .required("values", texts(names, kValuesMax))
                   .require(!names.empty(), "has no value", "")
                   .done();
@@ -288,9 +288,9 @@ Result<void> read_universe_part(const JsonField& field, Universe& out) {
                 [&](const JsonField& axis) { return read_axis(axis, out.axes.emplace_back()); });
   };
   auto read = ObjectReader(field, {"name", "title", "engine", "members", "digest", "axes"})
-                  .required("name", text(out.name))
-                  .required("title", text(out.title))
-                  .required("engine", text(out.engine))
+                  .required("name", string_in(out.name))
+                  .required("title", string_in(out.title))
+                  .required("engine", string_in(out.engine))
                   .required("members", count(out.members))
                   .required("digest", hex(out.digest))
                   .required("axes", axes)
@@ -421,8 +421,8 @@ Result<void> read_head(const JsonField& root, Certificate& out) {
           return read_universe_part(field, out.universe);
         });
       })
-      .and_then([&] { return take_optional(root, "where", text(out.where)); })
-      .and_then([&] { return take(root, "program", text(out.program)); })
+      .and_then([&] { return take_optional(root, "where", string_in(out.where)); })
+      .and_then([&] { return take(root, "program", string_in(out.program)); })
       .and_then([&] {
         return take_optional(root, "shard", [&](const JsonField& field) {
           return read_shard_field(field, out.shard.emplace());

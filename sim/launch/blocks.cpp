@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
+#include "sim/launch/words.hpp"
+
 namespace capsize::launch {
 namespace {
-
-constexpr auto npos = std::string_view::npos;
 
 bool is_identifier(std::string_view text) {
   return !text.empty() && identifier_length(text) == text.size();

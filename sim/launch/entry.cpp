@@ -9,8 +9,6 @@
 namespace capsize::launch {
 namespace {
 
-constexpr auto npos = std::string_view::npos;
-
 std::string_view base_name(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == npos ? path : path.substr(slash + 1);

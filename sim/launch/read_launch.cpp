@@ -15,8 +15,6 @@ namespace {
 
 using namespace launch;
 
-constexpr auto npos = std::string_view::npos;
-
 // True for text of plain ASCII without control characters that clean() would act on.
 bool is_plain(std::string_view text) {
   std::size_t at = 0;

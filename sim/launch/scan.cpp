@@ -12,8 +12,6 @@
 namespace capsize::launch {
 namespace {
 
-constexpr auto npos = std::string_view::npos;
-
 // The end of the line at `begin`, lines that a backslash continues included.
 std::size_t logical_line_end(std::string_view text, std::size_t begin) {
   for (;;) {

@@ -18,6 +18,8 @@
 
 namespace capsize::launch {
 
+inline constexpr auto npos = std::string_view::npos;
+
 // What a command ended at.
 enum class Ending { text, newline, separator, bracket, span };
 

@@ -2,12 +2,14 @@
 // prediction that an execution falsifies.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "runtime/executor.hpp"
 #include "runtime/reference.hpp"
 #include "scenarios/agree/agreement.hpp"
 #include "scenarios/agree/disagreements.hpp"
+#include "scenarios/agree/parts.hpp"
 #include "scenarios/formats/universe.hpp"
 #include "scenarios/suite.hpp"
 #include "scenarios/sweep/failures.hpp"
@@ -269,6 +271,125 @@ TEST(Agreement, ASizeIsWhatItsFirstFailureShowed) {
   EXPECT_EQ(outcome.sizes[1].symptom, Symptom::silent_corruption);
   EXPECT_EQ(outcome.events, 4U);
   EXPECT_EQ(outcome.replays, 1U);
+}
+
+// ---- parts --------------------------------------------------------------------------------------
+
+// A plan of members that weigh 1, 2, 3 ...: each third is refused, each fifth runs what its
+// predecessor runs.
+AgreePlan weighted_plan(std::size_t members) {
+  AgreePlan out;
+  for (std::size_t i = 0; i < members; ++i) {
+    AgreeMember& member = out.members.emplace_back();
+    member.number = i;
+    if (i % 3 == 2) {
+      member.fate = MemberFate::refused;
+      continue;
+    }
+    member.ranks = std::int64_t{1} << (i % 5);
+    member.weight = i + 1;
+    if (i % 5 == 4 && i % 3 == 1) {
+      member = out.members[i - 1];
+      member.number = i;
+      continue;
+    }
+    member.job = out.jobs.size();
+    out.jobs.push_back(i);
+  }
+  return out;
+}
+
+// Would catch a member that no part runs or that two run, a lifecycle that two parts execute, and
+// parts of which one has most of the work.
+TEST(AgreeParts, EachMemberIsInOneAndTheyWeighTheSame) {
+  for (const std::size_t count : {1, 2, 3, 7, 40}) {
+    const AgreePlan plan = weighted_plan(40);
+    std::vector<int> seen(plan.members.size(), 0);
+    std::uint64_t total = 0;
+    std::uint64_t jobs = 0;
+    std::vector<std::uint64_t> weights;
+    for (std::size_t number = 1; number <= count; ++number) {
+      AgreePlan part = plan;
+      keep_part(part, {.number = number, .of = count});
+      std::uint64_t weight = 0;
+      for (const std::size_t place : part.jobs) weight += part.members[place].weight;
+      for (const AgreeMember& member : part.members) {
+        ++seen[member.number];
+        if (member.fate != MemberFate::executed) continue;
+        ASSERT_LT(member.job, part.jobs.size());
+        EXPECT_EQ(part.members[part.jobs[member.job]].weight, member.weight);
+      }
+      jobs += part.jobs.size();
+      total += weight;
+      weights.push_back(weight);
+    }
+    EXPECT_THAT(seen, ::testing::Each(1)) << count << " parts";
+    EXPECT_EQ(jobs, plan.jobs.size());
+    const std::uint64_t heaviest = *std::ranges::max_element(weights);
+    EXPECT_LE(heaviest, total / count + 2 * plan.members.size()) << count << " parts";
+  }
+}
+
+// Would catch a launch that neither real nor emulated ranks execute, or both.
+TEST(AgreeParts, BoundsOnRanksSplitThePlan) {
+  const AgreePlan plan = weighted_plan(40);
+  const RankBounds few{.at_most = 4};
+  const RankBounds many{.at_least = 5};
+  std::size_t real = 0;
+  for (const AgreeMember& member : plan.members) {
+    EXPECT_NE(few.hold(member), many.hold(member)) << member.number;
+    if (few.hold(member)) ++real;
+  }
+  EXPECT_GT(real, 0U);
+  EXPECT_LT(real, plan.members.size());
+}
+
+// Would catch jobs that are not those whose parts `agree` runs, an id that changes from call to
+// call, and a number of GPUs that nobody has.
+TEST_F(AgreeProgram, TheMatrixNamesPartsThatAgreeRuns) {
+  const std::string file = universe_file();
+  const std::vector<std::string> asked = {"matrix", file,     "--strength", "2",          "--gpus",
+                                          "1",      "--jobs", "2",          "--rows-max", "16"};
+  const ChildRun matrix = run(asked);
+  ASSERT_EQ(matrix.exit_status, 0) << matrix.out << matrix.err;
+  EXPECT_EQ(run(asked).out, matrix.out);
+  const auto jobs = nlohmann::json::parse(matrix.out)["include"];
+  ASSERT_EQ(jobs.size(), 2U);
+  EXPECT_EQ(jobs[0]["id"], "tiny-t2-emulated-1-of-2");
+  std::int64_t members = 0;
+  std::int64_t executed = 0;
+  for (const auto& job : jobs) {
+    auto arguments = job["arguments"].get<std::vector<std::string>>();
+    std::ranges::replace(arguments, "emulated", "reference");
+    arguments.emplace_back("--json");
+    const ChildRun part = run(arguments);
+    EXPECT_EQ(part.exit_status, 0) << part.out << part.err;
+    const auto told = nlohmann::json::parse(part.out);
+    EXPECT_EQ(told["members"]["all"], job["members"]);
+    EXPECT_EQ(told["members"]["executed"], job["executed"]);
+    members += job["members"].get<std::int64_t>();
+    executed += told["members"]["executed"].get<std::int64_t>();
+  }
+  EXPECT_EQ(members, 4);
+  EXPECT_EQ(executed, 4);
+  const auto two = nlohmann::json::parse(
+      run({"matrix", file, "--strength", "2", "--gpus", "2", "--rows-max", "16"}).out)["include"];
+  ASSERT_GE(two.size(), 2U);
+  EXPECT_THAT(two.front()["id"].get<std::string>(), HasSubstr("nccl"));
+  EXPECT_THAT(two.back()["id"].get<std::string>(), HasSubstr("emulated"));
+}
+
+// Would catch a part or a number of GPUs that is taken for another.
+TEST_F(AgreeProgram, APartThatIsNoneIsBadInput) {
+  const std::string file = universe_file();
+  for (const char* const part : {"0/2", "3/2", "1", "1/", "/2", "a/b", "1/2/3", "-1/2", "1/0"}) {
+    const ChildRun seen = run({"agree", file, "--part", part});
+    EXPECT_EQ(seen.exit_status, 2) << part << seen.out;
+    EXPECT_THAT(seen.err, HasSubstr("names no part")) << part;
+  }
+  for (const char* const gpus : {"0", "-1", "many", "99999"}) {
+    EXPECT_EQ(run({"matrix", file, "--gpus", gpus}).exit_status, 2) << gpus;
+  }
 }
 
 }  // namespace

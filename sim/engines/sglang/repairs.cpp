@@ -17,9 +17,11 @@ struct PathOptions {
   std::string_view enforce;  // the option that would overrule `disable`; may be empty
 };
 
-constexpr PathOptions kPrefill{"--piecewise-cuda-graph-tokens", "--piecewise-cuda-graph-max-tokens",
-                               "--disable-piecewise-cuda-graph", "--enforce-piecewise-cuda-graph"};
-constexpr PathOptions kDecode{"--cuda-graph-bs", "--cuda-graph-max-bs", "--disable-cuda-graph", ""};
+constexpr PathOptions kPrefillOptions{
+    "--piecewise-cuda-graph-tokens", "--piecewise-cuda-graph-max-tokens",
+    "--disable-piecewise-cuda-graph", "--enforce-piecewise-cuda-graph"};
+constexpr PathOptions kDecodeOptions{"--cuda-graph-bs", "--cuda-graph-max-bs",
+                                     "--disable-cuda-graph", ""};
 
 RepairProposal with_list(const PathOptions& options, const SizeList& sizes, std::string text) {
   RepairProposal proposal{
@@ -89,7 +91,7 @@ std::vector<RepairProposal> repairs(const EnginePlan& plan, std::string_view law
   const auto& paths = plan.captures.paths;
   const auto path = std::ranges::find(paths, path_name, &CapturePath::name);
   if (path != paths.end()) {
-    const PathOptions& options = path->unit == Unit::tokens ? kPrefill : kDecode;
+    const PathOptions& options = path->unit == Unit::tokens ? kPrefillOptions : kDecodeOptions;
     if (law == "reachable_is_covered") propose_covering_maximum(out, *path, options);
     const SizeList sizes = fitting_sizes(*path);
     if (!sizes.empty()) out.push_back(with_list(options, sizes, sizes_text(*path, sizes)));
