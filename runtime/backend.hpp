@@ -123,6 +123,7 @@ struct LateFault {
   std::size_t instruction = 0;
   std::size_t output = 0;
   OutputFault fault;
+  bool before_failure = false;  // it came before the first failure that was told at once
 };
 
 class Backend {
@@ -148,8 +149,10 @@ class Backend {
   // run ends. A backend that keeps whole graphs does neither inside of them.
   virtual void prepare(const OutputPlace& output) = 0;
   [[nodiscard]] virtual OutputFault look(const OutputPlace& output) = 0;
-  // What was handed over is done; `failed`: a rank has failed or waits for ever, and nothing that
-  // was put off need be done any more. Fails where the device does.
+  // A rank has failed, the first of a run: what was handed over before came before that.
+  virtual void note_failure() {}
+  // What was handed over is done; `failed`: a rank has failed or waits for ever, and what was put
+  // off is only of use for what it shows. Fails where the device does.
   [[nodiscard]] virtual Result<std::vector<LateFault>> end_run(bool failed) {
     (void)failed;
     return std::vector<LateFault>{};

@@ -43,6 +43,7 @@ Result<void> LaneRun::run(std::vector<Lane>& lanes, const LaneRules& rules,
   if (stuck && seen.symptom == Symptom::none) tell_hang(lanes);
   const auto late = backend_.end_run(seen.symptom != Symptom::none);
   if (!late) return tl::unexpected(late.error());
+  if (!late->empty() && late->front().before_failure) forget_failure();
   for (const LateFault& each : *late) {
     const auto lane = std::ranges::find(lanes, each.rank, &Lane::rank);
     tell_output(*lane, each.instruction, each.output, each.fault);
@@ -290,9 +291,20 @@ void LaneRun::fail(Lane& lane, Symptom symptom, std::string text) {
   lane.state = Lane::State::failed;
   // The first failure of an event is the one that is told.
   if (seen_->symptom != Symptom::none) return;
+  backend_.note_failure();
   seen_->symptom = symptom;
   seen_->place = place_of(lane);
   seen_->text = std::move(text);
+}
+
+// A look that was put off shows that something was wrong before: with a look at once nobody would
+// have come as far as the failure that was told.
+void LaneRun::forget_failure() {
+  seen_->symptom = Symptom::none;
+  seen_->place.reset();
+  seen_->text.clear();
+  seen_->mismatches.clear();
+  seen_->wavefront.clear();
 }
 
 void LaneRun::add_mismatch(Lane& lane, Check check, const Matrix& out, ElementPlace first,

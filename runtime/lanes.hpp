@@ -76,6 +76,7 @@ class LaneRun {
   [[nodiscard]] bool check_stage(Lane& lane, const Bound& bound);
   void watch(const Lane& lane, const Bound& bound) const;
   void fail(Lane& lane, Symptom symptom, std::string text);
+  void forget_failure();
   void add_mismatch(Lane& lane, Check check, const Matrix& out, ElementPlace first,
                     std::int64_t count, std::string found);
   void tell_hang(const std::vector<Lane>& lanes);

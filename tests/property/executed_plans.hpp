@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "runtime/device/emulated_backend.hpp"
+#include "runtime/device/host_device.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/reference.hpp"
 #include "sim/lowering.hpp"
@@ -66,5 +68,11 @@ struct ExecutedPlan {
   }
   return out;
 }
+
+// All ranks on the device that is the host.
+struct EmulatedOnHost {
+  HostDevice device;
+  EmulatedBackend backend{device};
+};
 
 }  // namespace capsize::property

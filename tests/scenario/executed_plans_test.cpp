@@ -1,6 +1,6 @@
-// The written plans, executed on the reference backend: what a law predicts of a plan is what its
-// execution shows, at the same event and operation; after the fix nothing is shown. Plans whose
-// fault no execution on CPUs shows are named here with the reason.
+// The written plans, executed on the reference and the emulated backend: what a law predicts of a
+// plan is what its execution shows, at the same event and operation; after the fix nothing is shown.
+// Plans whose fault no execution on CPUs shows are named here with the reason.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +13,8 @@
 #include <string_view>
 
 #include "properties/plan_report.hpp"
+#include "runtime/device/emulated_backend.hpp"
+#include "runtime/device/host_device.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/plain/buffers.hpp"
 #include "runtime/reference.hpp"
@@ -144,9 +146,20 @@ class ExecutedPlans : public testing::Test {
     for (Scenario& each : test::plan_cases()) cases_.emplace(each.id, std::move(each));
   }
 
+  // On both backends that hold all ranks, which must see the same.
   static Result<Observation> execute_plan(const Lifecycle& plan) {
     ReferenceBackend backend;
-    return execute(plan, RunOptions{}, backend, nullptr, &context_);
+    HostDevice device;
+    EmulatedBackend emulated(device);
+    auto seen = execute(plan, RunOptions{}, backend, nullptr, &context_);
+    auto other = execute(plan, RunOptions{}, emulated, nullptr, &context_);
+    EXPECT_EQ(seen.has_value(), other.has_value());
+    if (!seen || !other) return seen;
+    for (Observation* each : {&*seen, &*other}) {
+      for (EventObservation& event : each->events) event.nanoseconds = 0;
+    }
+    EXPECT_TRUE(seen->events == other->events) << text_of(observed_of(*other));
+    return seen;
   }
 
   static Lifecycle read(const nlohmann::json& json) {
