@@ -47,6 +47,7 @@ struct Told {
   const Universe& universe;
   Agreement agreement;
   WrittenFailures written;
+  std::optional<DeviceUse> device;  // where the backend has one
   double seconds = 0;
 };
 
@@ -62,6 +63,7 @@ std::string again_of(const AgreeCommand& command) {
   std::string out = "capsize agree " + shell_quoted(command.universe) + " --strength " +
                     std::to_string(command.covering.strength) + " --backend " +
                     command.execution.backend;
+  if (!command.execution.device.empty()) out += " --device " + command.execution.device;
   if (!command.where.empty()) out += " --where " + shell_quoted(command.where);
   if (command.run.rows_max) out += " --rows-max " + std::to_string(*command.run.rows_max);
   if (!command.part_text.empty()) out += " --part " + command.part_text;
@@ -240,6 +242,7 @@ std::string rendered(const Told& told, bool colour) {
                   "predicted to fit, {} to fail",
                   percent(a.agreed_on_fit(), a.compared()), percent(a.agreed(), a.compared()),
                   grouped(a.predicted_to_fit()), grouped(a.predicted_to_fail())));
+  if (told.device) out += agree_line("device", told.device->text());
   out += agree_line("time", fmt::format("{:.1f} s", told.seconds));
   out += disagreements_of(told);
   if (!told.written.files.empty()) {
@@ -271,6 +274,7 @@ std::string to_json(const Told& told) {
   out.begin_object().field("schema", std::int64_t{1}).field("verdict", name_of(verdict_of(a)));
   out.field("universe", std::string_view(told.universe.name));
   out.field("backend", std::string_view(told.command.execution.backend));
+  write_device(out, told.device);
   out.field("strength", number(told.command.covering.strength)).key("where");
   told.command.where.empty() ? out.null() : out.value(std::string_view(told.command.where));
   out.key("part");
@@ -318,7 +322,7 @@ Result<Universe> universe_of(AgreeCommand& command) {
 }
 
 Result<Agreement> agree(const AgreeCommand& command, const Universe& universe,
-                        std::span<const MemberChoices> rows) {
+                        std::span<const MemberChoices> rows, std::optional<DeviceUse>& used) {
   AgreeOptions options{.run = command.run};
   options.threads =
       command.execution.threads != 0 ? command.execution.threads : default_threads(nullptr);
@@ -337,6 +341,7 @@ Result<Agreement> agree(const AgreeCommand& command, const Universe& universe,
                   .make = make,
                   .done = done,
                   .progress = show,
+                  .used = [&](const DeviceUse& use) { used = use; },
                   .smaller = "--where \"tp <= 8\""};
   if (auto ran = execute_jobs(command.execution, jobs); !ran) {
     return tl::unexpected(std::move(ran.error()));
@@ -379,10 +384,16 @@ int run(AgreeCommand command) {
     return kBadInput;
   }
   const auto begin = std::chrono::steady_clock::now();
-  auto agreement = agree(command, *universe, array->rows);
-  if (!agreement) return fail(std::move(agreement.error()), command.json);
+  std::optional<DeviceUse> used;
+  auto agreement = agree(command, *universe, array->rows, used);
+  if (!agreement) {
+    return command.execution.backend == "emulated"
+               ? tell_not_executed(command.execution, agreement.error(), command.json)
+               : fail(std::move(agreement.error()), command.json);
+  }
   Told told{command, *universe, *std::move(agreement)};
   const auto took = std::chrono::steady_clock::now() - begin;
+  told.device = used;
   told.seconds = std::chrono::duration<double>(took).count();
   auto written = write_scenarios(command, *universe, told.agreement);
   if (written) told.written = *written;
@@ -410,7 +421,7 @@ Run add_agree(CLI::App& app) {
   app.add_option("--rows-max", command->run.rows_max, "leave sizes above this many rows a rank out")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32));
   app.add_option("--threads", command->execution.threads,
-                 "reference: members at once (default: one a processor)")
+                 "reference, emulated: members at once (default: one a processor; of a GPU 4)")
       ->check(CLI::Range(1U, kAgreeThreadsMax));
   app.add_option("--failures", command->failures,
                  "write disagreements as scenario files to this folder");

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <climits>
@@ -10,15 +11,20 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <limits>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <vector>
 
+#include "cli/command.hpp"
 #include "cli/ranks.hpp"
+#include "runtime/device/emulated_backend.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/processes/stop_signals.hpp"
 #include "runtime/reference.hpp"
 #include "scenarios/agree/parallel.hpp"
+#include "scenarios/formats/json_writer.hpp"
 #include "scenarios/formats/run_trace.hpp"
 #include "scenarios/formats/write_file.hpp"
 #include "scenarios/run/mpi_run.hpp"
@@ -52,12 +58,13 @@ class UnfinishedTrace {
 // What one thread keeps between jobs.
 struct Worker {
   RunContext context;
-  ReferenceBackend backend;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Backend> backend;
 };
 
 Result<Observation> execute_here(const RunJob& job, const std::string& trace_path, Worker& worker) {
   const auto run = [&](Watcher* watcher) {
-    return execute(job.plan, job.options, worker.backend, watcher, &worker.context);
+    return execute(job.plan, job.options, *worker.backend, watcher, &worker.context);
   };
   if (trace_path.empty()) return run(nullptr);
   const UnfinishedTrace stopped(unfinished_trace(trace_path));
@@ -70,9 +77,53 @@ Result<Observation> execute_here(const RunJob& job, const std::string& trace_pat
   return seen;
 }
 
-void execute_all_here(const ExecutionOptions& options, const Jobs& jobs) {
-  const unsigned threads = options.threads != 0 ? options.threads : default_threads(nullptr);
+bool is_emulated(const ExecutionOptions& options) { return options.backend == "emulated"; }
+
+std::string device_of(const ExecutionOptions& options) {
+  return options.device.empty() ? kGpu : options.device;
+}
+
+// A device is no thread's but one's: each has a stream and memory of its own.
+Result<void> equip(const ExecutionOptions& options, std::deque<Worker>& workers) {
+  const std::string kind = device_of(options);
+  const auto many = static_cast<unsigned>(workers.size());
+  for (Worker& each : workers) {
+    if (!is_emulated(options)) {
+      each.backend = std::make_unique<ReferenceBackend>();
+      continue;
+    }
+    auto device = make_device(kind);
+    if (!device) return tl::unexpected(std::move(device.error()));
+    each.device = *std::move(device);
+    each.backend = std::make_unique<EmulatedBackend>(*each.device, rows_memory(kind, many));
+  }
+  return {};
+}
+
+void tell_use(const std::deque<Worker>& workers, double seconds, const Jobs& jobs) {
+  if (!jobs.used || workers.front().device == nullptr) return;
+  DeviceUse use{.name = workers.front().device->name(),
+                .workers = static_cast<unsigned>(workers.size()),
+                .wall_seconds = seconds,
+                .work = {}};
+  for (const Worker& each : workers) use.add(each.device->work());
+  jobs.used(use);
+}
+
+unsigned workers_of(const ExecutionOptions& options, const Jobs& jobs) {
+  unsigned out = options.threads;
+  if (out == 0) {
+    out = is_emulated(options) ? default_workers(device_of(options)) : default_threads(nullptr);
+  }
+  return std::max(1U, std::min(out, static_cast<unsigned>(std::min<std::size_t>(
+                                        jobs.count, std::numeric_limits<unsigned>::max()))));
+}
+
+Result<void> execute_all_here(const ExecutionOptions& options, const Jobs& jobs) {
+  const unsigned threads = workers_of(options, jobs);
   std::deque<Worker> workers(threads);  // they do not move
+  if (auto equipped = equip(options, workers); !equipped) return equipped;
+  const auto begin = std::chrono::steady_clock::now();
   std::mutex mutex;
   std::size_t done = 0;
   in_parallel(jobs.count, threads, [&](std::size_t index, unsigned thread) {
@@ -81,6 +132,9 @@ void execute_all_here(const ExecutionOptions& options, const Jobs& jobs) {
     jobs.done(index, seen);
     if (jobs.progress) jobs.progress(++done);
   });
+  const auto spent = std::chrono::steady_clock::now() - begin;
+  tell_use(workers, std::chrono::duration<double>(spent).count(), jobs);
+  return {};
 }
 
 constexpr std::int64_t kRanksMost = 64;
@@ -131,17 +185,26 @@ Result<void> execute_on_mpi(const ExecutionOptions& options, const Jobs& jobs) {
 
 void add_execution_options(CLI::App& app, ExecutionOptions& options) {
   app.add_option("--backend", options.backend,
-                 "reference (all ranks in this process) or mpi (one process a rank)")
-      ->check(CLI::IsMember({"reference", "mpi"}));
+                 "reference (all ranks in this process), mpi (one process a rank) or emulated "
+                 "(all ranks on one GPU)")
+      ->check(CLI::IsMember({"reference", "mpi", "emulated"}));
+  app.add_option("--device", options.device,
+                 "emulated: gpu (default), or host, which runs the same launches without a GPU")
+      ->check(CLI::IsMember({kGpu, kHost}));
   app.add_option("--deadline", options.deadline,
                  "mpi: so many seconds without a step of any rank are a hang (default 5)")
       ->check(CLI::Range(0.1, 3600.0));
 }
 
 Result<void> check_execution(const ExecutionOptions& options) {
+  if (!options.device.empty() && options.backend != "emulated") {
+    return tl::unexpected(Error{"--device", "only the emulated backend runs on a device",
+                                "leave it out, or add --backend emulated"});
+  }
   if (options.deadline && options.backend != "mpi") {
     return tl::unexpected(Error{
-        "--deadline", "the reference backend waits for nobody: it sees when no rank can go on",
+        "--deadline",
+        "the " + options.backend + " backend waits for nobody: it sees when no rank can go on",
         "leave it out, or add --backend mpi"});
   }
   if (options.trace.empty()) return {};
@@ -152,8 +215,22 @@ Result<void> check_execution(const ExecutionOptions& options) {
 
 Result<void> execute_jobs(const ExecutionOptions& options, const Jobs& jobs) {
   if (options.backend == "mpi") return execute_on_mpi(options, jobs);
-  execute_all_here(options, jobs);
-  return {};
+  return execute_all_here(options, jobs);
+}
+
+int tell_not_executed(const ExecutionOptions& options, const Error& error, bool as_json) {
+  const int status = exit_status(Verdict::undecided);
+  if (as_json) {
+    JsonWriter out;
+    out.begin_object().field("schema", std::int64_t{1}).field("verdict", "undecided");
+    out.field("backend", std::string_view(options.backend)).key("error").begin_object();
+    out.field("where", std::string_view(error.where)).field("text", std::string_view(error.text));
+    out.field("hint", std::string_view(error.hint)).end_object();
+    return print(std::move(out.end_object()).text() + "\n") ? status : kBadInput;
+  }
+  const std::string text = "UNDECIDED  nothing was executed: " + error.where + ": " + error.text +
+                           "\nway out     " + error.hint + "\n";
+  return print(text) ? status : kBadInput;
 }
 
 }  // namespace capsize::cli

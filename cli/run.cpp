@@ -80,6 +80,7 @@ std::string options_text(const RunCommand& command) {
   const RunOptions& options = command.options;
   const RunOptions plain;
   std::string out = " --backend " + command.execution.backend;
+  if (!command.execution.device.empty()) out += " --device " + command.execution.device;
   if (options.type != plain.type) out += " --dtype " + command.dtype;
   if (options.hidden != plain.hidden) out += " --hidden " + std::to_string(options.hidden);
   if (options.seed != plain.seed) out += " --seed " + std::to_string(options.seed);
@@ -108,22 +109,6 @@ int told_as_check(const RunCommand& command, const CheckResult& result) {
   if (result.error) return report(command, *result.error);
   const std::string text = command.json ? to_json(result) + "\n" : render(result, colour_wanted());
   return print(text) ? exit_status(result.verdict) : kBadInput;
-}
-
-// Nothing failed and nothing went well: the plan is none that can be executed here.
-int cannot_execute(const RunCommand& command, const Error& error) {
-  const int status = exit_status(Verdict::undecided);
-  if (command.json) {
-    JsonWriter out;
-    out.begin_object().field("schema", std::int64_t{1}).field("verdict", "undecided");
-    out.field("backend", std::string_view(command.execution.backend)).key("error").begin_object();
-    out.field("where", std::string_view(error.where)).field("text", std::string_view(error.text));
-    out.field("hint", std::string_view(error.hint)).end_object();
-    return print(std::move(out.end_object()).text() + "\n") ? status : kBadInput;
-  }
-  const std::string text = "UNDECIDED  nothing was executed: " + error.where + ": " + error.text +
-                           "\nway out     " + error.hint + "\n";
-  return print(text) ? status : kBadInput;
 }
 
 std::size_t larger_than(const Lifecycle& plan, std::optional<std::int64_t> rows_max) {
@@ -162,13 +147,14 @@ Result<void> check_options(const RunCommand& command, const RunInput& input) {
 
 // Fails where the backend cannot be used at all; `out` is what came of the plan.
 Result<void> execute_plan(const RunCommand& command, const Lifecycle& plan,
-                          Result<Observation>& out) {
+                          Result<Observation>& out, std::optional<DeviceUse>& used) {
   const Jobs jobs{.count = 1,
                   .make =
                       [&](std::size_t) {
                         return RunJob{plan, command.options};
                       },
-                  .done = [&](std::size_t, const Result<Observation>& seen) { out = seen; }};
+                  .done = [&](std::size_t, const Result<Observation>& seen) { out = seen; },
+                  .used = [&](const DeviceUse& use) { used = use; }};
   return execute_jobs(command.execution, jobs);
 }
 
@@ -225,10 +211,15 @@ int run(RunCommand command, const Words& words) {
   told.predicted = predicted_for(told);
   if (!command.json && !print(heading_of(told))) return kBadInput;
   Result<Observation> observed;
-  if (auto ran = execute_plan(command, plan, observed); !ran) {
+  if (auto ran = execute_plan(command, plan, observed, told.device); !ran) {
+    // A plan is no bad input because there is no device here.
+    if (command.execution.backend == "emulated") {
+      return tell_not_executed(command.execution, ran.error(), command.json);
+    }
     return report(command, std::move(ran.error()));
   }
-  if (!observed) return cannot_execute(command, observed.error());
+  // Nothing failed and nothing went well: the plan is none that can be executed here.
+  if (!observed) return tell_not_executed(command.execution, observed.error(), command.json);
   told.observed = *std::move(observed);
   return conclude(command, told);
 }

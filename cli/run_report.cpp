@@ -466,6 +466,7 @@ std::string heading_of(const RunReport& report) {
 
 std::string render(const RunReport& report, bool colour) {
   std::string out = "#\n" + table_of(report.observed);
+  if (report.device) out += head_line("device", report.device->text());
   const std::string verdict = verdict_line(report, colour);
   const EventObservation* first = report.observed.first_failure();
   if (first == nullptr) {
@@ -483,6 +484,7 @@ std::string to_json(const RunReport& report) {
   const CheckResult& checked = report.input.checked;
   out.begin_object().field("schema", std::int64_t{1}).field("verdict", name_of(report.verdict()));
   out.field("backend", std::string_view(report.backend));
+  write_device(out, report.device);
   out.field("executes", std::string_view(report.input.name));
   if (!checked.lifecycle) {
     out.field("engine", std::string_view(checked.engine));

@@ -2,9 +2,11 @@
 // behind it, the verdict with its reason, and the same as JSON.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/devices.hpp"
 #include "cli/run_input.hpp"
 #include "runtime/faults.hpp"
 #include "runtime/observation.hpp"
@@ -21,7 +23,8 @@ struct RunReport {
   std::size_t left_out = 0;  // events above the cap on rows
   std::vector<Predicted> predicted;
   Observation observed;
-  std::string again;  // a line to paste
+  std::optional<DeviceUse> device = {};  // where the backend has one
+  std::string again;                     // a line to paste
 
   // Violation where an event failed; undecided where nothing was compared, or where a law says that
   // something fails and nothing did.

@@ -2,6 +2,7 @@
 // backends: it walks the operations of its ranks and hands each over with its addresses.
 //
 //   reference  all ranks in this process; the meaning of every operation
+//   emulated   all ranks in this process, on one device (runtime/device/)
 //   mpi        this process is one rank; OpenMPI moves the rows
 #pragma once
 

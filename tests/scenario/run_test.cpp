@@ -200,6 +200,41 @@ TEST_F(RunProgram, APlantedIdleRankIsAHangWithItsWavefront) {
 }
 
 // Would catch exit statuses other than those of the result format.
+// A result that depends on where ranks live.
+TEST_F(RunProgram, EmulatedRanksShowWhatTheReferenceShows) {
+  const std::string plan = written("plan.json", kPlan);
+  const auto observed_on = [&](std::vector<std::string> backend) {
+    backend.insert(backend.begin(), {plan, "--json", "--backend"});
+    const ChildRun ran = run(std::move(backend));
+    EXPECT_EQ(ran.exit_status, 1) << ran.err;
+    auto json = nlohmann::json::parse(ran.out);
+    for (auto& event : json["observed"]["events"]) event.erase("nanoseconds");
+    json["observed"].erase("backend");
+    return json;
+  };
+  const auto reference = observed_on({"reference"});
+  const auto emulated = observed_on({"emulated", "--device", "host"});
+  EXPECT_EQ(reference["observed"], emulated["observed"]);
+  EXPECT_TRUE(reference["device"].is_null());
+  EXPECT_EQ(emulated["device"]["name"], "host");
+  EXPECT_GT(emulated["device"]["launches"], 0);
+  EXPECT_THAT(std::string(emulated["again"]), HasSubstr("--backend emulated --device host"));
+}
+
+// A machine without a GPU is no bad input, and no pass.
+TEST_F(RunProgram, WithoutADeviceNothingIsDecided) {
+  const std::string plan = written("plan.json", good_plan());
+  const ChildRun gpu = run({plan, "--backend", "emulated"});
+  if (gpu.exit_status != 0) {
+    EXPECT_EQ(gpu.exit_status, 4) << gpu.err;
+    EXPECT_THAT(gpu.out, HasSubstr("UNDECIDED  nothing was executed: --backend emulated: "));
+    EXPECT_THAT(gpu.out, HasSubstr("way out     --device host"));
+  } else {
+    EXPECT_THAT(gpu.out, HasSubstr("# device "));
+  }
+  EXPECT_EQ(run({plan, "--device", "host"}).exit_status, 2);
+}
+
 TEST_F(RunProgram, EndsWithTheStatusOfTheFormats) {
   const std::string empty = written("empty.json", R"({"schema": 1, "world": 2})");
   const ChildRun nothing = run({empty});
