@@ -1,6 +1,6 @@
 // The written plans, executed on the reference and the emulated backend: what a law predicts of a
-// plan is what its execution shows, at the same event and operation; after the fix nothing is shown.
-// Plans whose fault no execution on CPUs shows are named here with the reason.
+// plan is what its execution shows, at the same event and operation; after the fix nothing is
+// shown. Plans whose fault no execution on CPUs shows are named here with the reason.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
